@@ -59,15 +59,24 @@ pub(crate) struct JoinList {
 }
 
 impl JoinList {
-    /// Stores the handle of a thread.
-    pub(crate) fn started(&mut self, number: u64, thread: Thread) {
+    /// Stores the handle of a thread. `true` if that thread has left already.
+    pub(crate) fn started(&mut self, number: u64, thread: Thread) -> bool {
         match self.left_early.iter().position(|left| *left == number) {
             Some(at) => {
                 self.left_early.swap_remove(at);
                 self.left.push(thread);
+                true
             }
-            None => self.handles.push((number, thread)),
+            None => {
+                self.handles.push((number, thread));
+                false
+            }
         }
+    }
+
+    /// The number of threads that have left and whose handle is not stored yet.
+    pub(crate) fn left_early(&self) -> usize {
+        self.left_early.len()
     }
 
     /// Called when a thread leaves. Returns those that left before it.
@@ -258,13 +267,14 @@ mod tests {
     fn a_handle_is_kept_until_the_next_thread_leaves() {
         let thread = || Thread::new(|| ());
         let mut list = JoinList::default();
-        list.started(1, thread());
+        assert!(!list.started(1, thread()));
         assert!(list.leave(1).is_empty());
         assert!(list.leave(2).is_empty(), "its handle is not stored yet");
-        list.started(2, thread());
-        list.started(3, thread());
+        assert_eq!(list.left_early(), 1);
+        assert!(list.started(2, thread()), "it has left");
+        assert!(!list.started(3, thread()));
         assert_eq!(list.leave(3).len(), 2, "threads 1 and 2");
-        list.started(4, thread());
+        assert!(!list.started(4, thread()));
         assert_eq!((list.take().len(), list.left_early.len()), (2, 0));
     }
 

@@ -99,7 +99,8 @@ pub(crate) struct PoolMetrics {
 pub(crate) struct BlockingShared<J: Job> {
     pub(super) context: J::Context,
     pub(super) state: Mutex<BlockingState<J>>,
-    /// Notified when a thread leaves the pool, or could not be started.
+    /// Notified when a thread leaves the pool, when the handle of one that has left is stored, and
+    /// when one could not be started.
     left: Condvar,
     /// The length of the queue, for the thread that spins. 1 after the pool has closed.
     queued_hint: AtomicUsize,
@@ -227,7 +228,7 @@ impl<J: Job> BlockingShared<J> {
     pub(crate) fn shutdown(&self, deadline: Option<Instant>) -> usize {
         self.close();
         let mut state = self.state.lock();
-        while state.counts.threads + state.leaving > 0 {
+        while state.live() > 0 {
             let Some(deadline) = deadline else {
                 state = self.left.wait(state);
                 continue;
@@ -245,7 +246,7 @@ impl<J: Job> BlockingShared<J> {
     pub(crate) fn abandon(&self) {
         self.close();
         let mut state = self.state.lock();
-        while state.counts.threads + state.leaving > state.counts.running() {
+        while state.live() > state.counts.running() {
             state = self.left.wait(state);
         }
         self.join_left(state);
@@ -309,10 +310,15 @@ impl<J: Job> BlockingShared<J> {
             body: Box::new(move || shared.run_thread(number)),
         };
         match (self.spawner)(spec) {
-            Ok(thread) => self.state.lock().handles.started(number, thread),
-            Err(error) => return self.start_failed(&error),
+            Ok(thread) => {
+                let has_left = self.state.lock().handles.started(number, thread);
+                if has_left {
+                    self.left.notify_all();
+                }
+                ThreadAction::Nothing
+            }
+            Err(error) => self.start_failed(&error),
         }
-        ThreadAction::Nothing
     }
 
     #[cold]
@@ -544,6 +550,12 @@ impl<J: Job> BlockingState<J> {
             handles: JoinList::default(),
             leaving: 0,
         }
+    }
+
+    /// The number of threads that a shutdown cannot join yet. The thread that starts one may store
+    /// its handle after it has left.
+    fn live(&self) -> usize {
+        self.counts.threads + self.leaving + self.handles.left_early()
     }
 
     /// The part of a [`Cover`] that must be done under the lock. Returns the rest.

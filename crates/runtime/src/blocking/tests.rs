@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Wake, Waker};
 
 use super::*;
-use crate::threads::{ThreadSpec, system_spawner};
+use crate::threads::{Thread, ThreadSpec, system_spawner};
 use crate::timer::clock::system_clock;
 
 struct Unpark(thread::Thread);
@@ -162,6 +162,49 @@ fn shutdown_drops_queued_closures_and_waits_for_running_ones() {
     assert_eq!(pool.shutdown(None), 0);
     assert_eq!(pool.metrics().threads, 0);
     block_on(blocked);
+}
+
+#[test]
+fn shutdown_joins_a_thread_that_left_before_its_handle_was_stored() {
+    let (joined, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (left, has_left) = channel();
+    let (hold, may_go_on) = channel::<()>();
+    let hold_back = std::sync::Mutex::new((has_left, may_go_on));
+    let (system, is_joined) = (system_spawner(), Arc::clone(&joined));
+    let spawner: Spawner = Arc::new(move |spec: ThreadSpec| {
+        let (left, body) = (left.clone(), spec.body);
+        let body = Box::new(move || {
+            body();
+            left.send(()).expect("the spawner waits");
+        });
+        let thread = system(ThreadSpec { body, ..spec })?;
+        let held = hold_back.lock().expect("no thread panicked");
+        held.0.recv().expect("the thread leaves");
+        held.1.recv().expect("the test sends the signal");
+        let is_joined = Arc::clone(&is_joined);
+        Ok(Thread::new(move || {
+            thread.join();
+            is_joined.store(true, Ordering::Relaxed);
+        }))
+    });
+    let config = PoolConfig { keep_alive: Duration::ZERO, ..PoolConfig::default() };
+    let pool = Pool::new(config, spawner, None);
+    thread::scope(|scope| {
+        scope.spawn(|| block_on(pool.spawn(|| (), Options::default())));
+        while pool.metrics() != (PoolMetrics { started: 1, ..PoolMetrics::default() }) {
+            thread::yield_now();
+        }
+        let shutdown = scope.spawn(|| {
+            pool.shutdown(None);
+            over.store(true, Ordering::Relaxed);
+            joined.load(Ordering::Relaxed)
+        });
+        // The shutdown waits for the handle, unless it has forgotten the thread.
+        let steps = (0..10_000).take_while(|_| !over.load(Ordering::Relaxed));
+        steps.for_each(|_| thread::yield_now());
+        hold.send(()).expect("the spawner waits");
+        assert!(shutdown.join().expect("no panic"));
+    });
 }
 
 #[test]
