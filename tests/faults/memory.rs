@@ -76,9 +76,11 @@ fn a_million_sleeps_give_their_memory_back() {
         .await;
         live_bytes()
     }));
-    let after = live_bytes();
-    println!("bytes: {before} before a million sleeps, {peak} with them, {after} after");
-    assert!(after < before + (1 << 20), "{} bytes are left", after - before);
+    // If another thread took the worker over meanwhile, it removes them now.
+    let most = before + (1 << 20);
+    let excess = settle(0, || live_bytes().saturating_sub(most));
+    println!("bytes: {before} before a million sleeps, {peak} with them, {} after", live_bytes());
+    assert_eq!(excess, 0, "bytes are left above {most}");
 }
 
 #[test]

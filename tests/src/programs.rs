@@ -25,9 +25,15 @@ const EXAMPLES: &str = "REVEILLE_TEST_EXAMPLES";
 /// The time limit of a program. A program that works takes less than a tenth of it.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The variable with the time limit of a test, and its value in seconds for a process that a test
-/// starts. The watchdog of that process reports and ends it before [`LIMIT`] is reached.
-const CHILD_LIMIT: (&str, &str) = ("REVEILLE_TEST_LIMIT", "90");
+/// By how much the limits are longer if an emulator runs the programs.
+const EMULATOR_FACTOR: u32 = 4;
+
+/// The variable with the time limit of a test.
+const CHILD_LIMIT: &str = "REVEILLE_TEST_LIMIT";
+
+/// Its value in seconds for a process that a test starts. The watchdog of that process reports and
+/// ends it before [`LIMIT`] is reached.
+const CHILD_LIMIT_SECONDS: u32 = 90;
 
 /// What a program printed and how it ended.
 #[derive(Debug)]
@@ -91,8 +97,10 @@ pub fn finish(command: &mut Command) -> Finished {
 /// Panics as [`finish`] does.
 pub fn finish_reading(command: &mut Command, stdin: Stdio) -> Finished {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if !command.get_envs().any(|(name, _)| name == CHILD_LIMIT.0) {
-        command.env(CHILD_LIMIT.0, CHILD_LIMIT.1);
+    let factor = if is_emulated() { EMULATOR_FACTOR } else { 1 };
+    let limit = LIMIT * factor;
+    if !command.get_envs().any(|(name, _)| name == CHILD_LIMIT) {
+        command.env(CHILD_LIMIT, (CHILD_LIMIT_SECONDS * factor).to_string());
     }
     let mut child =
         command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
@@ -114,11 +122,11 @@ pub fn finish_reading(command: &mut Command, stdin: Stdio) -> Finished {
         }
         let mut texts = [const { String::new() }; 2];
         for _ in 0..2 {
-            match receiver.recv_timeout(LIMIT) {
+            match receiver.recv_timeout(limit) {
                 Ok((index, text)) => texts[index] = text,
                 Err(_) => {
                     let _ = child.kill();
-                    panic!("{command:?} has not ended within {LIMIT:?}");
+                    panic!("{command:?} has not ended within {limit:?}");
                 }
             }
         }
