@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use reveille::future::FutureExt;
 use reveille::observe::{self, Dump, Frame, TaskDump, TaskKind, TaskState, WaitFor};
 use reveille::runtime::{Builder, Runtime};
 use reveille::{channel, task};
@@ -31,6 +32,37 @@ pub(crate) fn lines_at_most_80_columns(dump: &Dump) {
         let is_one_word = !line.trim().contains(' ');
         assert!(line.chars().count() <= 80 || is_one_word, "{line}");
     }
+}
+
+/// The lines of the entry of the task of this name, with those below it.
+fn entry_of(dump: &Dump, name: &str) -> String {
+    let text = dump.to_string();
+    let name = format!("'{name}'");
+    let entry = text.split("\n\n").find(|entry| entry.contains(&name));
+    entry.unwrap_or_else(|| panic!("no entry of {name}: {text}")).to_owned()
+}
+
+#[test]
+fn a_timeout_around_a_join_waits_for_the_timer_and_for_the_task() {
+    const LIMIT: Duration = Duration::from_secs(100);
+    task::block_on(async {
+        let (sender, receiver) = channel::bounded::<()>(1);
+        let awaited = spawn("the awaited", async move { receiver.recv().await });
+        let both = spawn("timer and task", awaited.timeout(LIMIT));
+        let dump = dump_of_waiting("timer and task").await;
+        let waits = &find(&dump, "timer and task").unwrap().waits;
+        let has_timer = waits.iter().any(|wait| matches!(wait, WaitFor::Timer(Some(_))));
+        let awaits = waits.iter().find_map(|wait| dump.awaited(wait)).unwrap();
+        assert!(has_timer && awaits.name.as_deref() == Some("the awaited"), "{dump}");
+        let entry = entry_of(&dump, "timer and task");
+        let (_, due) = entry.split_once("    for a timer, due in ").expect(&entry);
+        let left: f64 = due.split_once("s\n").unwrap().0.parse().expect(&entry);
+        assert!(left <= LIMIT.as_secs_f64(), "{entry}");
+        assert!(entry.contains("    for a task below\n"), "{entry}");
+        assert!(entry.contains("'the awaited' spawned at "), "{entry}");
+        drop(sender);
+        assert!(both.await.unwrap().is_err());
+    });
 }
 
 #[test]

@@ -142,6 +142,7 @@
 use reveille_watchdog as _;
 
 mod assemble;
+mod awaits;
 mod checksum;
 mod chunk;
 mod clock;
@@ -159,6 +160,7 @@ mod walk;
 mod word;
 mod writer;
 
+pub use self::awaits::{ProgramFrames, plain_name, source_root};
 pub use self::chunk::{
     AHEAD, CHUNK_WORDS, ChunkHead, ChunkWriter, Full, HEAD_WORDS, LEN_SLOT, Moment, Slot,
     THREAD_NAME_LEN,

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use reveille_trace::{
-    Cause, Flavour, NO_INDEX, Outcome, Stack, Trace, Wake, WakeKind, WorkerId, readable_type,
-    short_type,
+    Cause, Flavour, NO_INDEX, Outcome, Trace, Wake, WakeKind, WorkerId, readable_type,
 };
 use serde_json::{Value, json};
 
+use super::awaits::{Await, Awaits};
 use super::figures::{Figures, date};
 use super::pack::Columns;
 use super::reason::Reason;
@@ -201,6 +201,9 @@ fn head(trace: &Trace, figures: &Figures, reasons: &Reasons) -> Value {
     let panics = trace.panics.iter().take(LISTED);
     let panics =
         panics.map(|panic| json!([panic.at, or_zero(panic.task), trace.text(panic.message)]));
+    let awaits = Awaits::new(trace);
+    let frame = |one: &Await| json!([one.word, one.function, one.place()]);
+    let stack = |stack| awaits.of(stack).iter().map(frame).collect::<Vec<_>>();
     let hand_offs = trace.hand_offs.iter().map(|one| json!([one.thread, one.at]));
     json!({
         "program": trace.meta.program,
@@ -214,7 +217,7 @@ fn head(trace: &Trace, figures: &Figures, reasons: &Reasons) -> Value {
         "threads": threads(trace),
         "groups": groups(trace, figures),
         "reasons": reasons.all.iter().map(reasons_of).collect::<Vec<_>>(),
-        "stacks": trace.stacks.iter().map(|stack| frames(trace, stack)).collect::<Vec<_>>(),
+        "stacks": trace.stacks.iter().map(stack).collect::<Vec<_>>(),
         "waited": waited.collect::<Vec<_>>(),
         "standing": standing.collect::<Vec<_>>(),
         "longestPolls": figures.longest_polls,
@@ -275,16 +278,4 @@ fn groups(trace: &Trace, figures: &Figures) -> Vec<Value> {
         })
     };
     trace.groups.iter().enumerate().map(group).collect()
-}
-
-/// Returns the frames of a stack as pairs of function and place, innermost first.
-fn frames(trace: &Trace, stack: &Stack) -> Vec<Value> {
-    let frame = |frame: &reveille_trace::StackFrame| {
-        let place = match frame.file {
-            0 => String::new(),
-            file => format!("{}:{}:{}", trace.text(file), frame.line, frame.column),
-        };
-        json!([short_type(trace.text(frame.function)), place])
-    };
-    stack.frames.iter().map(frame).collect()
 }

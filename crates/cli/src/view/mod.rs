@@ -1,5 +1,6 @@
 //! `reveille view`: reads a trace and shows it in one of several forms.
 
+mod awaits;
 mod figures;
 mod folded;
 mod html;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use reveille_trace::{LintRule, NO_INDEX, Trace};
 
+use super::awaits::{Await, Awaits};
 use super::figures::{Figures, date, duration, thousands};
 use super::reason::Reason;
 
@@ -142,20 +143,25 @@ fn standing(trace: &Trace, figures: &Figures, text: &mut String) {
         return;
     }
     heading(text, "Waiting at the end");
+    let awaits = Awaits::new(trace);
     for one in figures.standing.iter().take(ROWS) {
         let label = trace.group_label(one.group);
         let many = match one.count {
-            1 => String::new(),
+            1 => trace.tasks.get(one.task as usize).map_or(String::new(), |task| {
+                if task.name == 0 { String::new() } else { format!("'{}' ", trace.text(task.name)) }
+            }),
             count => format!("{} × ", thousands(count)),
         };
         line(text, &format!("  {}", fitted(&format!("{many}{label}"), COLUMNS - 2)));
         let waits = match one.reason {
+            // The stack says it.
+            Reason::Unknown if one.stack != NO_INDEX => "waits".to_owned(),
             Reason::Unknown => "for what is not known".to_owned(),
             reason => format!("for {}", reason.label(trace)),
         };
         line(text, &format!("    {waits}, {} so far", duration(one.longest)));
         if one.stack != NO_INDEX {
-            stack(trace, one.stack, text);
+            stack(&awaits.of(&trace.stacks[one.stack as usize]), text);
         }
     }
     others(text, figures.standing.len());
@@ -164,17 +170,19 @@ fn standing(trace: &Trace, figures: &Figures, text: &mut String) {
     }
 }
 
-/// Writes a stack, the innermost frame first.
-fn stack(trace: &Trace, stack: u32, text: &mut String) {
-    for frame in &trace.stacks[stack as usize].frames {
-        let function = reveille_trace::short_type(trace.text(frame.function));
-        let place = match frame.file {
-            0 => String::new(),
-            file => format!("{}:{}:{}", trace.text(file), frame.line, frame.column),
+/// Writes a stack, the innermost function first.
+fn stack(awaits: &[Await], text: &mut String) {
+    for one in awaits {
+        let (word, function) = (one.word, &one.function);
+        let place = one.place();
+        // Most functions fit, so most places begin at the same column.
+        let width = COLUMNS.saturating_sub(10 + place.chars().count()).clamp(20, 34);
+        let function = match &*place {
+            "" => function.clone(),
+            _ if function.chars().count() > width => format!("{function}\n          "),
+            _ => format!("{function:width$}"),
         };
-        let width = COLUMNS - 8 - place.chars().count().min(40);
-        let row = format!("      {} {}", padded(function, width.min(38)), place);
-        line(text, row.trim_end());
+        format!("      {word} {function} {place}").lines().for_each(|row| line(text, row));
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use reveille_trace::{NO_INDEX, Trace, short_type};
+use reveille_trace::{NO_INDEX, Trace};
 
+use super::awaits::Awaits;
 use super::reason::Reason;
 
 /// The frame of waits without a stack.
@@ -28,30 +29,21 @@ pub(crate) fn stacks(trace: &Trace) -> Vec<WaitedStack> {
         let ns = found.entry((group, wait.stack, Reason::of(trace, wait))).or_default();
         *ns = ns.saturating_add(wait.woken - wait.from);
     }
-    let mut stacks: Vec<WaitedStack> = found
-        .into_iter()
-        .filter(|(_, ns)| *ns > 0)
-        .map(|((group, stack, reason), ns)| {
-            let mut frames = vec![trace.group_label(group)];
-            match stack {
-                NO_INDEX => frames.push(NO_STACK.to_owned()),
-                stack => frames.extend(frames_of(trace, stack)),
+    // Stacks that differ in functions of libraries only are one.
+    let mut stacks: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+    let awaits = Awaits::new(trace);
+    for ((group, stack, reason), ns) in found.into_iter().filter(|(_, ns)| *ns > 0) {
+        let mut frames = vec![trace.group_label(group)];
+        match stack {
+            NO_INDEX => frames.push(NO_STACK.to_owned()),
+            stack => {
+                let inwards = awaits.of(&trace.stacks[stack as usize]).into_iter().rev();
+                frames.extend(inwards.map(|one| one.label()));
             }
-            frames.push(format!("[{}]", reason.label(trace)));
-            WaitedStack { frames, ns }
-        })
-        .collect();
-    stacks.sort_by(|one, other| one.frames.cmp(&other.frames));
-    stacks
-}
-
-/// Returns the frames of a stack, outermost first.
-fn frames_of(trace: &Trace, stack: u32) -> impl Iterator<Item = String> + '_ {
-    trace.stacks[stack as usize].frames.iter().rev().map(|frame| {
-        let function = short_type(trace.text(frame.function));
-        match frame.file {
-            0 => function.to_owned(),
-            file => format!("{function} ({}:{})", trace.text(file), frame.line),
         }
-    })
+        frames.push(format!("[{}]", reason.label(trace)));
+        let sum = stacks.entry(frames).or_default();
+        *sum = sum.saturating_add(ns);
+    }
+    stacks.into_iter().map(|(frames, ns)| WaitedStack { frames, ns }).collect()
 }

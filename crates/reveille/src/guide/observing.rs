@@ -10,7 +10,7 @@
 //! `kill -QUIT`). It prints where each task waits, and continues. This also works while every
 //! worker is blocked.
 //!
-//! The example `stuck` of the repository is such a program. It prints
+//! The example `stuck` of the repository is such a program. The beginning of its dump is
 //!
 //! ```text
 //! dump of 7 tasks: 7 waiting (taken in 1ms)
@@ -22,6 +22,12 @@
 //!
 //! deadlock: task spawned at examples/stuck.rs:72:17 and task spawned at
 //!       examples/stuck.rs:73:18 wait for each other and never end.
+//!
+//! deadlock: task spawned at examples/stuck.rs:62:5 and task spawned at
+//!       examples/stuck.rs:63:5 wait for locks or permits. As nothing runs, each of
+//!       these is held by a task that waits itself, probably one of them, or by a
+//!       guard outside of tasks. Locks do not know their holders: look for a guard
+//!       that is alive across the awaits below.
 //!
 //! task spawned at examples/stuck.rs:62:5, waits
 //!     in async_lock::mutex::Lock
@@ -36,7 +42,7 @@
 //!
 //! The first line counts the tasks. A line for each runtime follows. If no task in the process can
 //! make progress, a paragraph says so. Another paragraph names tasks that await each other in a
-//! circle.
+//! circle, and one names those that wait for locks.
 //!
 //! Then comes an entry for each task. Tasks with the same state, place and stack share an entry,
 //! which says how many they are, so 100,000 idle connections take a few lines. A task that another

@@ -199,13 +199,16 @@ impl Recorder {
             let (id, line) = (scene.origin.place, scene.line);
             places.push(SourcePlace { id, file: source, line, column: 9 });
             types.push(FutureType { id: scene.origin.type_id, name, size: 300 + line });
+            // The compiler ran in this folder, so the debug information names it.
+            let own = self.string(&format!("/home/shop/{}", scene.file));
+            let library = self.string("/home/me/.cargo/registry/src/index/library/src/lib.rs");
             for step in 0..scene.steps.len().max(1) {
                 let functions = scene.functions.iter().enumerate().rev();
                 let frames: Vec<Frame> = functions
                     .map(|(depth, function)| Frame {
                         address: 0x5555_0000_0000 + (index * 256 + depth * 16 + step) as u64,
                         function: self.string(function),
-                        file: source,
+                        file: if function.contains("shop::") { own } else { library },
                         line: line + 10 * depth as u32 + step as u32,
                         column: 13,
                     })

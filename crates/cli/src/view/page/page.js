@@ -722,8 +722,8 @@ function bar(part, color, rest = "") {
 }
 
 function stackHtml(stack) {
-  if (!stack) return "";
-  const frames = T.stacks[stack - 1].map(([name, place]) => `${html(name)}<br>&nbsp;&nbsp;<span class="quiet">${html(place)}</span>`);
+  if (!stack || !T.stacks[stack - 1].length) return "";
+  const frames = T.stacks[stack - 1].map(([word, name, place]) => `${word} ${html(name)}${place && `<br>&nbsp;&nbsp;<span class="quiet">${html(place)}</span>`}`);
   return `<div class="stack">${frames.join("<br>")}</div>`;
 }
 
@@ -736,8 +736,8 @@ function overviewHtml() {
   list(`Panics (${count(T.panicCount)})`, T.panicCount && `<ul>${T.panics.slice(0, 20).map(foundRow).join("")}</ul>`);
   list(`What rules found (${count(T.lintCount)})`, T.lintCount && `<ul>${T.lints.slice(0, 20).map(foundRow).join("")}</ul>`);
   const stuck = T.standing.slice(0, 8).map(([group, reason, stack, tasks, longest, task]) =>
-    `<tr data-go="task" data-task="${task}"><td class="w">${dot(groupColor(group))}${tasks > 1 ? `${count(tasks)} × ` : ""}${html(T.groups[group].label)}<br>
-     <span class="quiet">for ${T.reasons[reason][1] ? html(T.reasons[reason][0]) : "what is not known"}, ${tasks > 1 ? "up to " : ""}${duration(longest)} so far</span>${stackHtml(stack)}</td></tr>`);
+    `<tr data-go="task" data-task="${task}"><td class="w">${dot(groupColor(group))}${tasks > 1 ? `${count(tasks)} × ` : T.taskName[task] ? `'${html(taskLabel(task))}' ` : ""}${html(T.groups[group].label)}<br>
+     <span class="quiet">${standingReason(reason, stack)}, ${tasks > 1 ? "up to " : ""}${duration(longest)} so far</span>${stackHtml(stack)}</td></tr>`);
   const sum = T.waited.reduce((all, row) => all + row[2], 0) || 1;
   list("What tasks wait for", T.waited.length && `<table><tr><th>for<th class="n">total<th class="n">times<th class="n">longest</tr>${T.waited.slice(0, 14).map(([group, reason, total, times, longest]) =>
     `<tbody data-go="group" data-group="${group}"><tr><td class="w">${html(shortReason(T.reasons[reason][0]))}</td><td class="n">${duration(total)}</td><td class="n">${count(times)}</td><td class="n">${duration(longest)}</td></tr><tr><td colspan="4" class="w quiet sub">${bar(total / sum, REASONS[T.reasons[reason][1]][1])}<br>${dot(groupColor(group))}${html(T.groups[group].label)}</td></tr></tbody>`).join("")}</table>`);
@@ -753,6 +753,10 @@ function overviewHtml() {
   }).join("")}</table>`);
   return parts.join("");
 }
+
+// If the reason is not known, the stack says it.
+const standingReason = (reason, stack) =>
+  T.reasons[reason][1] ? `for ${html(T.reasons[reason][0])}` : stack ? "waits" : "for what is not known";
 
 const foundRow = ([at, task, text]) => `<li data-go="task" data-task="${task - 1}" data-at="${at}"><span class="quiet">${duration(at)}</span> ${task ? html(taskLabel(task - 1)) : "the runtime"}: ${html(text)}</li>`;
 

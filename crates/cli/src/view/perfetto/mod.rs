@@ -8,12 +8,13 @@ mod messages;
 use std::collections::HashMap;
 
 use prost::Message;
-use reveille_trace::{Cause, NO_INDEX, TaskIndex, Trace, Wake, WakeKind};
+use reveille_trace::{Cause, NO_INDEX, Stack, TaskIndex, Trace, Wake, WakeKind};
 
 use self::messages::{
     DebugAnnotation, EventName, EventType, InternedData, NEEDS_STATE, ProcessDescriptor,
     STATE_CLEARED, ThreadDescriptor, TracePacket, TrackDescriptor, TrackEvent,
 };
+use super::awaits::{Await, Awaits};
 use super::reason::Reason;
 
 /// All our packets belong to one sequence.
@@ -218,13 +219,19 @@ fn poll_after(trace: &Trace, wake: &Wake) -> Option<u32> {
 }
 
 fn waits(trace: &Trace, events: &mut Events) {
+    let awaits = Awaits::new(trace);
+    let stacks: Vec<String> =
+        trace.stacks.iter().map(|stack| in_one_line(&awaits, stack)).collect();
     for wait in &trace.waits {
         let row = TASKS + u64::from(wait.task);
         if wait.woken > wait.from {
-            let name = format!("waits for {}", Reason::of(trace, wait).label(trace));
+            let name = match Reason::of(trace, wait) {
+                Reason::Unknown => "waits".to_owned(),
+                reason => format!("waits for {}", reason.label(trace)),
+            };
             let stack = match wait.stack {
                 NO_INDEX => None,
-                stack => Some(note("await stack", stack_text(trace, stack))),
+                stack => Some(note("await stack", stacks[stack as usize].clone())),
             };
             let begin = events.slice(row, wait.from, wait.woken, 0, name);
             begin.notes.extend(stack);
@@ -235,16 +242,10 @@ fn waits(trace: &Trace, events: &mut Events) {
     }
 }
 
-/// Returns the frames of a stack, innermost first, on one line.
-fn stack_text(trace: &Trace, stack: u32) -> String {
-    let frames = trace.stacks[stack as usize].frames.iter().map(|frame| {
-        let function = reveille_trace::short_type(trace.text(frame.function));
-        match frame.file {
-            0 => function.to_owned(),
-            file => format!("{function} at {}:{}", trace.text(file), frame.line),
-        }
-    });
-    frames.collect::<Vec<_>>().join(" < ")
+/// Returns the functions of a stack, innermost first.
+fn in_one_line(awaits: &Awaits<'_>, stack: &Stack) -> String {
+    let functions = awaits.of(stack);
+    functions.iter().map(Await::label).collect::<Vec<_>>().join(" < ")
 }
 
 fn wakes(trace: &Trace, events: &mut Events) {

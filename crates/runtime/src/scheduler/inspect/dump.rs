@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::sys::ThreadNumber;
 use reveille_task::TaskRef;
+use reveille_trace::source_root;
 
 use crate::metrics::Metrics;
 use crate::polls::Poll;
@@ -99,6 +100,8 @@ pub struct TaskDump {
     pub(crate) is_probed: bool,
     /// The probe left a waker.
     pub(crate) has_waker: bool,
+    /// When the probe ended. A dump of many tasks takes longer than a short timer.
+    pub(super) probed_at: Option<Instant>,
 }
 
 impl TaskDump {
@@ -138,7 +141,13 @@ impl TaskDump {
             last_await: None,
             is_probed: false,
             has_waker: false,
+            probed_at: None,
         }
+    }
+
+    /// The time from which the waits of this task are measured, in a dump begun at `taken_at`.
+    pub(super) fn seen_at(&self, taken_at: Instant) -> Instant {
+        self.probed_at.unwrap_or(taken_at)
     }
 
     /// Completes the record of a task that is queued or polled.
@@ -188,17 +197,6 @@ pub struct Dump {
     pub(super) notes: Vec<String>,
     pub(super) is_quiescent: bool,
     pub(super) source_root: Option<String>,
-}
-
-impl Frame {
-    /// Whether the function is nothing that a program awaits: it stores a waker, or it is a part of
-    /// an executor.
-    pub(super) fn is_internal(&self) -> bool {
-        let name = self.function.trim_start_matches('<');
-        let starts =
-            ["core::task::wake::", "reveille_runtime::scheduler::", "reveille_task::probe::"];
-        starts.iter().any(|start| name.starts_with(start))
-    }
 }
 
 impl Dump {
@@ -272,14 +270,11 @@ impl Dump {
         let files: HashSet<&str> =
             self.tasks.iter().filter_map(|task| Some(task.spawned_at?.file())).collect();
         let places = self.stacks.iter().flat_map(|stack| stack.iter());
-        let mut paths =
-            places.filter_map(|frame| Some(frame.place.as_deref()?.split_once(".rs:")?.0));
-        paths.find_map(|path| {
-            files.iter().find_map(|file| {
-                let root = path.strip_suffix(file.strip_suffix(".rs")?)?;
-                root.ends_with('/').then(|| root.to_owned())
-            })
-        })
+        let paths = places.filter_map(|frame| {
+            let place = frame.place.as_deref()?;
+            place.find(".rs:").map(|end| &place[..end + 3])
+        });
+        source_root(files.iter().copied(), paths).map(str::to_owned)
     }
 
     /// The place of a frame, with a path of the same form as that of a task.

@@ -90,7 +90,7 @@ fn task(json: &mut String, task: &TaskDump, now: Instant) {
         let _ = write!(json, ",\"since_us\":{}", since.as_micros());
     }
     json.push_str(",\"waits\":");
-    list(json, &task.waits, |json, wait| self::wait(json, wait, now));
+    list(json, &task.waits, |json, wait| self::wait(json, wait, task.seen_at(now)));
     numbers(json, "stacks", &task.stacks);
     numbers(json, "scope_tasks", &task.scope_tasks);
     if let Some(number) = task.thread_stack {

@@ -9,6 +9,7 @@ use reveille_task::{Observer, TaskRef};
 
 use super::dump::TaskDump;
 use super::stacks::StackTable;
+use crate::timer::clock::system_clock;
 use crate::waits::{self, TaskState, WaitFor};
 
 /// Calls `poll`, which polls the task of `record`, with a probe, and adds to the record what the
@@ -23,6 +24,8 @@ pub(super) fn probe(
     // If the poll takes a dump itself, the probes of that dump have notes of their own.
     let outer = waits::take();
     record.state = poll(&probe);
+    // After the poll, because the poll may have started a timer.
+    record.probed_at = Some(system_clock().now());
     let notes = waits::replace(outer);
     record.waits = notes.waits;
     record.scopes = notes.scopes;

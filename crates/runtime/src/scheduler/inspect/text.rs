@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::{self, Write as _};
 
-use self::names::{is_programs, plain_name};
+use reveille_trace::{ProgramFrames, plain_name};
+
 use super::dump::{Dump, Frame, RuntimeDump, TaskDump, TaskKind};
 use crate::waits::{TaskState, TimersAt, WaitAt, WaitFor};
 
@@ -43,8 +44,8 @@ struct DumpEntry<'a> {
 /// first.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Await<'a> {
-    leaf: Option<String>,
-    functions: Vec<(String, &'a str)>,
+    leaf: Option<Cow<'a, str>>,
+    functions: Vec<(Cow<'a, str>, &'a str)>,
 }
 
 impl fmt::Display for Dump {
@@ -214,7 +215,9 @@ fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
                 };
                 match other {
                     Some(&other) => *awaited.entry(other).or_insert(0) += 1,
-                    None => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
+                    None => {
+                        push_new(&mut waits, WaitAt(wait, task.seen_at(dump.taken_at)).to_string())
+                    }
                 }
             }
             for other in task.scope_tasks.iter().filter_map(|addr| entry_of.get(addr)) {
@@ -229,12 +232,15 @@ fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
 
 /// The timers of the tasks of an entry: a line, or none.
 fn timers(dump: &Dump, tasks: &[&TaskDump]) -> Vec<String> {
-    let waits = tasks.iter().flat_map(|task| &task.waits);
-    let deadlines = waits.filter_map(|wait| match wait {
-        WaitFor::Timer(deadline) => *deadline,
-        _ => None,
-    });
     let now = dump.taken_at;
+    let deadlines = tasks.iter().flat_map(|task| {
+        // Each task was seen at a time of its own, and a line has one `now`.
+        let later = task.seen_at(now).saturating_duration_since(now);
+        task.waits.iter().filter_map(move |wait| match wait {
+            WaitFor::Timer(deadline) => deadline.and_then(|deadline| deadline.checked_sub(later)),
+            _ => None,
+        })
+    });
     let range = deadlines.fold(None, |range, deadline| match range {
         None => Some(TimersAt { first: deadline, last: deadline, now }),
         Some(TimersAt { first, last, .. }) => {
@@ -517,17 +523,17 @@ fn awaits_of<'a>(dump: &'a Dump, stacks: &[u32]) -> Vec<Await<'a>> {
 }
 
 fn await_of<'a>(dump: &Dump, stack: &'a [Frame]) -> Await<'a> {
-    let first = stack.iter().position(is_programs).unwrap_or(stack.len());
-    let leaf = stack[..first].iter().rev().find(|frame| !frame.is_internal());
-    let leaf = leaf.map(|frame| plain_name(&frame.function));
-    let own = stack[first..].iter().filter(|frame| is_programs(frame));
-    let functions = own
-        .map(|frame| (plain_name(&frame.function), dump.place_of(frame).unwrap_or_default()))
-        .collect();
-    Await { leaf, functions }
+    let frames = stack.iter().map(|frame| {
+        let place = frame.place.as_deref().unwrap_or_default();
+        (frame.function.as_str(), place)
+    });
+    let found = ProgramFrames::of(frames);
+    let name = |index: usize| plain_name(&stack[index].function);
+    let place = |index: usize| dump.place_of(&stack[index]).unwrap_or_default();
+    let functions = found.own.iter().map(|&index| (name(index), place(index))).collect();
+    Await { leaf: found.leaf.map(name), functions }
 }
 
-mod names;
 pub(super) mod one_task;
 #[cfg(test)]
 mod tests;
