@@ -135,6 +135,23 @@ fn a_file_that_cannot_be_made_is_named_and_the_program_runs() {
     }
 }
 
+// Not on Windows: a lock would keep readers out too, so there is none.
+#[cfg(not(windows))]
+#[test]
+fn a_file_that_another_process_records_to_is_left_alone() {
+    let scratch = Scratch::new();
+    std::fs::write(&scratch.0, "of the other process").unwrap();
+    let file = std::fs::File::options().write(true).open(&scratch.0).unwrap();
+    file.lock().unwrap();
+    let finished = traced(&scratch.0, || task::block_on(task::spawn(async {})));
+    if let Some(finished) = finished {
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let why = "another process writes it: `%p` in the name of the file stands for the number";
+        assert!(finished.stderr.contains(why), "{}", finished.stderr);
+        assert_eq!(std::fs::read(&scratch.0).unwrap(), b"of the other process");
+    }
+}
+
 // Only on Linux: /dev/full.
 #[cfg(target_os = "linux")]
 #[test]

@@ -62,7 +62,8 @@
 //! process to a file for the command `reveille view`: spawns, polls, wakes with their causes, ends,
 //! sleeps of threads, and your own [`span!`]s and [`mark!`]s. A [`FlightRecorder`] keeps the events
 //! of the last seconds in memory, and writes them to a file when something goes wrong. There is one
-//! recording at a time in a process.
+//! recording at a time in a process. `%p` in the name of the file stands for the number of the
+//! process, so that a program and its children, which get the same variable, have a file each.
 //!
 //! # Debug information
 //!

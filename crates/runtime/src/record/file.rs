@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::create_own;
 use reveille_primitive::thread::backoff;
 use reveille_trace::{
     ChunkHead, FileWriter, Frame, HEAD_WORDS, LEN_SLOT, LiveRecord, Moment, UNIT_TICKS, event_units,
@@ -68,7 +69,10 @@ static CURRENT: Mutex<Option<Arc<FileRecording>>> = Mutex::new(None);
 /// already.
 pub(crate) fn begin(path: &Path) -> io::Result<Arc<FileRecording>> {
     let named = |error: io::Error| {
-        let text = format!("could not record to `{}`: {error}", path.display());
+        let mut text = format!("could not record to `{}`: {error}", path.display());
+        if error.kind() == io::ErrorKind::ResourceBusy {
+            text.push_str(": `%p` in the name of the file stands for the number of the process");
+        }
         io::Error::new(error.kind(), text)
     };
     let mut recording = None;
@@ -78,7 +82,7 @@ pub(crate) fn begin(path: &Path) -> io::Result<Arc<FileRecording>> {
         |_| Retention::All,
         super::FUNCTIONS,
         |session| {
-            let file = BufWriter::new(File::create(path)?);
+            let file = BufWriter::new(create_own(path)?);
             let file = TraceFile::new(file, session, session.start)?;
             let made = Arc::new(FileRecording {
                 session: Arc::clone(session),

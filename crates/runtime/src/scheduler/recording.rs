@@ -46,8 +46,8 @@ pub fn is_recording() -> bool {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be made, if the system refuses a thread, or if the process records
-/// already.
+/// Fails if the file cannot be made, if another process records to it (not on Windows), if the
+/// system refuses a thread, or if the process records already.
 ///
 /// # Examples
 ///
