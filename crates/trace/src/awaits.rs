@@ -62,9 +62,10 @@ fn begins(function: &str, starts: &[&str]) -> bool {
     starts.iter().any(|start| name.starts_with(start))
 }
 
-/// Returns the folder whose sources have the paths `files` in the program, with the separator at its end.
-/// `paths` are absolute. A place of a panic or a spawn is relative to that folder, and a place of a
-/// stack is not, so a reader of both leaves the folder out.
+/// Returns the folder of the sources `files`, with the separator at its end. `paths` are absolute.
+///
+/// The place of a spawn is relative to that folder, and the place of a frame is absolute, so a
+/// reader of both leaves the folder out.
 pub fn source_root<'a>(
     files: impl IntoIterator<Item = &'a str> + Clone,
     paths: impl IntoIterator<Item = &'a str>,

@@ -1,5 +1,7 @@
 //! The part of an await stack that concerns the program, in the form of a dump.
 
+use std::borrow::Cow;
+
 use reveille_trace::{ProgramFrames, Stack, StackFrame, Trace, plain_name, source_root};
 
 /// A function of a stack.
@@ -21,13 +23,25 @@ impl Await {
         }
     }
 
-    /// Returns the function with the file and the line, for a graph in which each stack takes a line.
+    /// Returns the function with the file and the line, for a stack in one line.
     pub(crate) fn label(&self) -> String {
         match &self.place {
             (file, ..) if file.is_empty() => self.function.clone(),
             (file, line, _) => format!("{} ({file}:{line})", self.function),
         }
     }
+}
+
+/// Returns the name of the future of a library that the program awaits in `stack`.
+pub(crate) fn leaf<'a>(trace: &'a Trace, stack: &Stack) -> Option<Cow<'a, str>> {
+    let leaf = program_frames(trace, stack).leaf?;
+    Some(plain_name(trace.text(stack.frames[leaf].function)))
+}
+
+fn program_frames(trace: &Trace, stack: &Stack) -> ProgramFrames {
+    let text = |index| trace.text(index);
+    let frames = stack.frames.iter().map(|frame| (text(frame.function), text(frame.file)));
+    ProgramFrames::of(frames)
 }
 
 /// Shortens the stacks of a trace.
@@ -50,8 +64,7 @@ impl<'a> Awaits<'a> {
     /// program's functions, innermost first.
     pub(crate) fn of(&self, stack: &Stack) -> Vec<Await> {
         let text = |index| self.trace.text(index);
-        let frames = stack.frames.iter().map(|frame| (text(frame.function), text(frame.file)));
-        let found = ProgramFrames::of(frames);
+        let found = program_frames(self.trace, stack);
         let function = |index: usize| plain_name(text(stack.frames[index].function)).into_owned();
         let leaf = found.leaf.map(|index| Await {
             word: "in",

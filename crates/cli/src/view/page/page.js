@@ -739,10 +739,14 @@ function overviewHtml() {
     `<tr data-go="task" data-task="${task}"><td class="w">${dot(groupColor(group))}${tasks > 1 ? `${count(tasks)} × ` : T.taskName[task] ? `'${html(taskLabel(task))}' ` : ""}${html(T.groups[group].label)}<br>
      <span class="quiet">${standingReason(reason, stack)}, ${tasks > 1 ? "up to " : ""}${duration(longest)} so far</span>${stackHtml(stack)}</td></tr>`);
   const sum = T.waited.reduce((all, row) => all + row[2], 0) || 1;
-  list("What tasks wait for", T.waited.length && `<table><tr><th>for<th class="n">total<th class="n">times<th class="n">longest</tr>${T.waited.slice(0, 14).map(([group, reason, total, times, longest]) =>
+  const waited = () => list("What tasks wait for", T.waited.length && `<table><tr><th>for<th class="n">total<th class="n">times<th class="n">longest</tr>${T.waited.slice(0, 14).map(([group, reason, total, times, longest]) =>
     `<tbody data-go="group" data-group="${group}"><tr><td class="w">${html(shortReason(T.reasons[reason][0]))}</td><td class="n">${duration(total)}</td><td class="n">${count(times)}</td><td class="n">${duration(longest)}</td></tr><tr><td colspan="4" class="w quiet sub">${bar(total / sum, REASONS[T.reasons[reason][1]][1])}<br>${dot(groupColor(group))}${html(T.groups[group].label)}</td></tr></tbody>`).join("")}</table>`);
-  const awaits = T.standing.some((row) => stackHtml(row[2])) ? "" : '<p class="quiet">The awaits are known from dumps only: take one while the program records.</p>';
+  const hasStacks = T.standing.some((row) => stackHtml(row[2]));
+  const awaits = hasStacks ? "" : '<p class="quiet">The awaits are known from dumps only: take one while the program records.</p>';
+  // A dump was taken: the question is where the program is.
+  if (!hasStacks) waited();
   list("Waiting at the end, longest first", stuck.length && `<table>${stuck.join("")}</table>${awaits}`);
+  if (hasStacks) waited();
   list("Longest polls", T.longestPolls.length && `<table>${T.longestPolls.slice(0, 10).map((poll) =>
     `<tr data-go="poll" data-poll="${poll}"><td class="n">${duration(T.pollLen[poll])}</td><td class="w">${dot(groupColor(T.taskGroup[T.pollTask[poll]]))}${html(taskLabel(T.pollTask[poll]))}</td><td class="n quiet">at ${duration(T.pollStart[poll])}</td></tr>`).join("")}</table>`);
   list("Longest from wake to poll", T.longestQueued.length && `<table>${T.longestQueued.slice(0, 6).map((wait) =>
