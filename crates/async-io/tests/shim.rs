@@ -1,17 +1,19 @@
 //! The behaviour that async-io's users rely on, and where the shim works differently.
 
-// Only on Unix: it makes sources of Unix sockets and pipes.
-#![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "tests start threads and read the clock")]
 
 use reveille_watchdog as _;
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+#[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream as Stream;
+#[cfg(windows)]
+use std::os::windows::io::{AsSocket, BorrowedSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +22,61 @@ use std::time::{Duration, Instant};
 
 use async_io::{Async, IoSafe, Readable, ReadableOwned, Timer, Writable, WritableOwned, block_on};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
+
+/// A stream of which the system makes pairs; Windows has no such pairs.
+#[cfg(windows)]
+type Stream = TcpStream;
+
+/// Makes two connected streams.
+#[cfg(unix)]
+fn pair() -> io::Result<(Async<Stream>, Async<Stream>)> {
+    Async::<Stream>::pair()
+}
+
+#[cfg(windows)]
+fn pair() -> io::Result<(Async<Stream>, Async<Stream>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let one = TcpStream::connect(listener.local_addr()?)?;
+    let (other, _) = listener.accept()?;
+    // The bytes are sent at once.
+    one.set_nodelay(true)?;
+    other.set_nodelay(true)?;
+    Ok((Async::new(one)?, Async::new(other)?))
+}
+
+/// Makes two connected streams of std, in blocking mode.
+fn pair_of_std() -> io::Result<(Stream, Stream)> {
+    let (one, other) = pair()?;
+    let (one, other) = (one.into_inner()?, other.into_inner()?);
+    one.set_nonblocking(false)?;
+    other.set_nonblocking(false)?;
+    Ok((one, other))
+}
+
+/// An object that lends the descriptor of a stream.
+trait Lends {
+    fn stream(&self) -> &Stream;
+}
+
+macro_rules! lend {
+    ($($object:ty),*) => { $(
+        #[cfg(unix)]
+        impl AsFd for $object {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.stream().as_fd()
+            }
+        }
+
+        #[cfg(windows)]
+        impl AsSocket for $object {
+            fn as_socket(&self) -> BorrowedSocket<'_> {
+                self.stream().as_socket()
+            }
+        }
+    )* };
+}
+
+lend!(Fickle, Closes, Buffered);
 
 #[derive(Default)]
 struct Wakes(AtomicUsize);
@@ -118,14 +175,12 @@ fn a_closure_that_would_block_for_its_own_reasons_is_called_again() -> io::Resul
 #[test]
 fn a_flush_does_not_wait_for_room() -> io::Result<()> {
     block_on(async {
-        let (mut one, _other) = Async::<UnixStream>::pair()?;
-        let filled = future::poll_once(async {
-            loop {
-                one.write(&[0; 65536]).await?;
-            }
-        });
-        let filled: Option<io::Result<()>> = filled.await;
-        assert!(filled.is_none(), "the socket is full: {filled:?}");
+        let (mut one, _other) = pair()?;
+        // Until a write waits. Each write is in a poll of its own, so none waits for the budget.
+        while let Some(written) = future::poll_once(one.write(&[0; 65536])).await {
+            written?;
+            future::yield_now().await;
+        }
         assert!(matches!(future::poll_once(one.flush()).await, Some(Ok(()))));
         assert!(matches!(future::poll_once(one.close()).await, Some(Ok(()))));
         assert!(matches!(future::poll_once(one.write(&[])).await, Some(Ok(0))));
@@ -136,21 +191,21 @@ fn a_flush_does_not_wait_for_room() -> io::Result<()> {
 /// Lends another descriptor at each second call, without unsafe code.
 struct Fickle {
     calls: Cell<usize>,
-    one: UnixStream,
-    other: UnixStream,
+    one: Stream,
+    other: Stream,
 }
 
-impl AsFd for Fickle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+impl Lends for Fickle {
+    fn stream(&self) -> &Stream {
         self.calls.set(self.calls.get() + 1);
-        if self.calls.get() % 2 == 1 { self.one.as_fd() } else { self.other.as_fd() }
+        if self.calls.get() % 2 == 1 { &self.one } else { &self.other }
     }
 }
 
 #[test]
 fn an_object_that_changes_its_descriptor_harms_only_itself() -> io::Result<()> {
-    let (one, mut peer) = UnixStream::pair()?;
-    let (other, _peer) = UnixStream::pair()?;
+    let (one, mut peer) = pair_of_std()?;
+    let (other, _peer) = pair_of_std()?;
     let source = Async::new(Fickle { calls: Cell::new(0), one, other })?;
     block_on(async {
         assert!(future::poll_once(source.readable()).await.is_none());
@@ -164,17 +219,17 @@ fn an_object_that_changes_its_descriptor_harms_only_itself() -> io::Result<()> {
 }
 
 /// Closes its descriptor at the first read.
-struct Closes(Option<UnixStream>);
+struct Closes(Option<Stream>);
 
-impl AsFd for Closes {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_ref().expect("open until the first read").as_fd()
+impl Lends for Closes {
+    fn stream(&self) -> &Stream {
+        self.0.as_ref().expect("open until the first read")
     }
 }
 
 #[test]
 fn a_descriptor_that_its_object_closed_stays_registered_until_the_end() -> io::Result<()> {
-    let (one, mut peer) = UnixStream::pair()?;
+    let (one, mut peer) = pair_of_std()?;
     let mut source = Async::new(Closes(Some(one)))?;
     block_on(async {
         assert!(future::poll_once(source.readable()).await.is_none());
@@ -186,6 +241,8 @@ fn a_descriptor_that_its_object_closed_stays_registered_until_the_end() -> io::R
     })
 }
 
+// Only on Unix: it counts descriptors in /proc.
+#[cfg(unix)]
 #[test]
 fn objects_of_std_need_no_second_descriptor() -> io::Result<()> {
     let dup_of = |fd: BorrowedFd<'_>| {
@@ -217,7 +274,7 @@ fn a_file_is_refused_as_epoll_refuses_it() -> io::Result<()> {
 #[test]
 fn a_mutable_object_reads_and_writes_through_buffers() -> io::Result<()> {
     block_on(async {
-        let (one, other) = UnixStream::pair()?;
+        let (one, other) = pair_of_std()?;
         let mut reader = Async::new(Buffered(io::BufReader::new(one)))?;
         let mut writer = Async::new(other)?;
         let mut buf = [0; 4];
@@ -238,11 +295,11 @@ fn a_mutable_object_reads_and_writes_through_buffers() -> io::Result<()> {
     })
 }
 
-struct Buffered(io::BufReader<UnixStream>);
+struct Buffered(io::BufReader<Stream>);
 
-impl AsFd for Buffered {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.get_ref().as_fd()
+impl Lends for Buffered {
+    fn stream(&self) -> &Stream {
+        self.0.get_ref()
     }
 }
 
@@ -257,7 +314,7 @@ unsafe impl IoSafe for Buffered {}
 
 #[test]
 fn each_task_that_polls_for_readiness_is_woken() -> io::Result<()> {
-    let (one, other) = Async::<UnixStream>::pair()?;
+    let (one, other) = pair()?;
     let (first, first_waker) = counted();
     let (second, second_waker) = counted();
     for waker in [&first_waker, &second_waker] {
@@ -271,7 +328,7 @@ fn each_task_that_polls_for_readiness_is_woken() -> io::Result<()> {
 
 #[test]
 fn any_executor_polls_a_source_and_a_timer() -> io::Result<()> {
-    let (one, other) = Async::<UnixStream>::pair()?;
+    let (one, other) = pair()?;
     let thread = std::thread::spawn(move || future::block_on((&one).read(&mut [0; 8])));
     future::block_on(async {
         Timer::after(Duration::from_millis(5)).await;
@@ -303,7 +360,7 @@ fn no_thread_of_the_original_runs() -> io::Result<()> {
             future::try_zip(accept, Async::<TcpStream>::connect(address)).await?;
         assert!(future::poll_once(stream.read(&mut [0; 8])).await.is_none());
         Timer::interval(Duration::from_millis(1)).take(3).for_each(drop).await;
-        poll_fn(|cx| stream.poll_writable(cx)).await?;
+        future::poll_fn(|cx| stream.poll_writable(cx)).await?;
         for entry in std::fs::read_dir("/proc/self/task")? {
             // A thread may end meanwhile.
             let name = std::fs::read_to_string(entry?.path().join("comm")).unwrap_or_default();
@@ -316,7 +373,7 @@ fn no_thread_of_the_original_runs() -> io::Result<()> {
 #[test]
 fn a_read_that_is_dropped_takes_nothing() -> io::Result<()> {
     block_on(async {
-        let (mut one, mut other) = Async::<UnixStream>::pair()?;
+        let (mut one, mut other) = pair()?;
         for _ in 0..3 {
             assert!(future::poll_once(one.read(&mut [0; 8])).await.is_none());
         }
@@ -359,7 +416,7 @@ fn poll_and_block<T>(mut future: Pin<&mut impl Future<Output = T>>) -> T {
 #[test]
 fn timers_and_sockets_of_a_block_on_that_is_stuck_in_a_poll_are_served() -> io::Result<()> {
     block_on(async {
-        let (one, other) = Async::<UnixStream>::pair()?;
+        let (one, other) = pair()?;
         let mut timer = Timer::after(Duration::from_millis(20));
         // Both are registered with this thread before its poll gets stuck.
         assert!(future::poll_once(&mut timer).await.is_none());
@@ -382,7 +439,7 @@ fn timers_and_sockets_of_a_block_on_that_is_stuck_in_a_poll_are_served() -> io::
 #[test]
 fn a_block_on_inside_another_executor_inside_block_on_is_served() -> io::Result<()> {
     block_on(async {
-        let (mut one, mut other) = Async::<UnixStream>::pair()?;
+        let (mut one, mut other) = pair()?;
         assert!(future::poll_once(one.read(&mut [0; 8])).await.is_none());
         future::block_on(async {
             block_on(async {
