@@ -3,9 +3,6 @@
 //! The traits here stand for those of fs4 and system-interface. `cargo xtask tidy` compares all
 //! methods of our types with those of such traits.
 
-// Only on Unix: it implements the traits for types of Unix too.
-#![cfg(unix)]
-
 use reveille_watchdog as _;
 
 use std::io;
@@ -47,13 +44,6 @@ impl AsyncFileExt for File {
 
 /// system-interface's `FileIoExt`, which it has for each type with a descriptor.
 trait FileIoExt {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize>;
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
-}
-
-impl<T: std::os::fd::AsFd> FileIoExt for T {
     fn read_at(&self, _: &mut [u8], offset: u64) -> io::Result<usize> {
         Ok(offset as usize)
     }
@@ -71,6 +61,15 @@ impl<T: std::os::fd::AsFd> FileIoExt for T {
         if offset == 0 { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
     }
 }
+
+#[cfg(unix)]
+impl<T: std::os::fd::AsFd> FileIoExt for T {}
+
+// Windows has a trait for handles and one for sockets.
+#[cfg(windows)]
+impl FileIoExt for File {}
+#[cfg(windows)]
+impl FileIoExt for UdpSocket {}
 
 /// A trait like those of futures-util and stop-token.
 trait FutureExt: Sized {
