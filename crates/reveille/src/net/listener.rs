@@ -126,41 +126,42 @@ fn skip_dead<T, R>(listener: &T, accept: &mut impl FnMut(&T) -> io::Result<R>) -
     accept(listener)
 }
 
-// Only on Unix: the errors are its numbers.
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use rustix::io::Errno;
-
     use super::*;
     use crate::io::context::Context as _;
+    use crate::os::socket::numbers::{DEAD, NOT_OPEN, TOO_MANY};
+
+    fn failed(number: i32) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(number))
+    }
 
     #[test]
     fn connections_that_died_in_the_queue_are_skipped() {
-        let mut answers = [Errno::CONNABORTED, Errno::INTR, Errno::PROTO].into_iter();
-        let result = skip_dead(&(), &mut |()| match answers.next() {
-            Some(errno) => Err(errno.into()),
-            None => Ok(()),
-        });
+        let mut answers = DEAD.into_iter();
+        let result = skip_dead(&(), &mut |()| answers.next().map_or(Ok(()), failed));
         assert!(result.is_ok(), "{result:?}");
     }
 
     #[test]
     fn a_stream_of_connections_continues_after_errors_that_name_the_listener() {
-        let named = |errno: Errno| io::Result::<()>::Err(errno.into()).context(|| "named".into());
-        assert!(skip_resource_error(named(Errno::MFILE)).is_none());
-        assert!(skip_resource_error(io::Result::<()>::Err(Errno::MFILE.into())).is_none());
-        assert!(skip_resource_error(named(Errno::BADF)).is_some());
+        let named = |number| failed(number).context(|| "named".into());
+        assert!(skip_resource_error(named(TOO_MANY)).is_none());
+        assert!(skip_resource_error(failed(TOO_MANY)).is_none());
+        assert!(skip_resource_error(named(NOT_OPEN)).is_some());
         assert!(skip_resource_error(Ok(())).is_some());
     }
 
     #[test]
     fn skipping_has_an_end() {
-        let mut tries = 0;
-        let result: io::Result<()> = skip_dead(&(), &mut |()| {
-            tries += 1;
-            Err(Errno::CONNABORTED.into())
-        });
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
-        assert_eq!(tries, MAX_SKIPPED + 1);
+        for number in DEAD {
+            let mut tries = 0;
+            let result = skip_dead(&(), &mut |()| {
+                tries += 1;
+                failed(number)
+            });
+            assert_eq!(result.unwrap_err().raw_os_error(), Some(number));
+            assert_eq!(tries, MAX_SKIPPED + 1);
+        }
     }
 }

@@ -12,12 +12,16 @@ use socket2::TcpKeepalive;
 
 use crate::net::KeepAlive;
 
+#[cfg(all(test, unix))]
+pub(crate) use unix::numbers;
 #[cfg(unix)]
 pub(crate) use unix::{
     HAS_FAST_OPEN, PAUSES, accept_tcp, begin_connect, bind_tcp, connect_tcp, connect_unix,
     finish_connect, is_closed, is_out_of_resources, is_tcp, is_transient, recv, recv_spare,
     recv_uninit, send, send_vectored, set_fast_open, set_reuse_port,
 };
+#[cfg(all(test, windows))]
+pub(crate) use windows::numbers;
 #[cfg(windows)]
 pub(crate) use windows::{
     HAS_FAST_OPEN, accept_tcp, begin_connect, bind_tcp, connect_tcp, finish_connect, is_closed,
@@ -403,6 +407,14 @@ mod unix {
         let errno = crate::io::raw_os_error(error).map(Errno::from_raw_os_error);
         matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
     }
+
+    /// The errors that the tests of listeners return.
+    #[cfg(test)]
+    pub(crate) mod numbers {
+        pub(crate) const DEAD: [i32; 3] = [libc::ECONNABORTED, libc::EINTR, libc::EPROTO];
+        pub(crate) const TOO_MANY: i32 = libc::EMFILE;
+        pub(crate) const NOT_OPEN: i32 = libc::EBADF;
+    }
 }
 
 #[cfg(windows)]
@@ -415,6 +427,9 @@ mod windows {
 
     use super::BeginConnect;
     use crate::os::uninit::UninitBuf;
+
+    /// `WSAEINTR`, `WSAECONNABORTED` and `WSAECONNRESET`. std has no kind for the first.
+    const TRANSIENT: [i32; 3] = [10004, 10053, 10054];
 
     /// `WSAEMFILE` and `WSAENOBUFS`.
     const OUT_OF_RESOURCES: [i32; 2] = [10024, 10055];
@@ -539,19 +554,23 @@ mod windows {
         Ok((stream, address))
     }
 
-    /// Whether an accept failed because the peer had closed the connection.
+    /// Whether an accept was interrupted, or failed because the peer had closed the connection.
     pub(crate) fn is_transient(error: &io::Error) -> bool {
-        matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::Interrupted
-        )
+        error.raw_os_error().is_some_and(|number| TRANSIENT.contains(&number))
     }
 
     /// Whether the error, or the error that it wraps to name the listener, means that the process
     /// or the system has no socket or memory left.
     pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
         crate::io::raw_os_error(error).is_some_and(|number| OUT_OF_RESOURCES.contains(&number))
+    }
+
+    /// The errors that the tests of listeners return: `WSAECONNABORTED`, `WSAEINTR` and
+    /// `WSAECONNRESET`; `WSAEMFILE`; `WSAENOTSOCK`.
+    #[cfg(test)]
+    pub(crate) mod numbers {
+        pub(crate) const DEAD: [i32; 3] = [10053, 10004, 10054];
+        pub(crate) const TOO_MANY: i32 = 10024;
+        pub(crate) const NOT_OPEN: i32 = 10038;
     }
 }
