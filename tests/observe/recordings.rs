@@ -120,6 +120,23 @@ fn a_process_that_is_killed_leaves_a_trace_that_can_be_read() {
 }
 
 #[test]
+fn a_variable_with_an_unknown_value_is_reported() {
+    let finished = in_own_process(
+        |command| {
+            command.env("REVEILLE_DUMP", "true").env("REVEILLE_BATCHED_READS", "0");
+            Stdio::null()
+        },
+        || task::block_on(task::spawn(async {})),
+    );
+    if let Some(finished) = finished {
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let said = "reveille: REVEILLE_DUMP must be `1` or `threads`, but is \"true\": it has no";
+        assert!(finished.stderr.contains(said), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("BATCHED"), "{}", finished.stderr);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_made_is_named_and_the_program_runs() {
     let finished = traced(Path::new("/nowhere/x.rvt"), || {
         let runtime = Runtime::start().unwrap();

@@ -353,6 +353,23 @@ fn a_file_that_is_not_a_trace_is_refused_in_one_sentence() {
     assert!(!folder.file("run.html").exists());
     fs::write(folder.file("run.trace"), "").unwrap();
     assert_fails(&folder.view(&["--folded"]), "cannot read run.trace: the file is empty");
+    let mut file = program(Size::SMALL).file;
+    file.truncate(40);
+    fs::write(folder.file("run.trace"), &file).unwrap();
+    assert_fails(
+        &folder.view(&[]),
+        "cannot read run.trace: the trace has no events that can be read",
+    );
+    file[8] += 1;
+    fs::write(folder.file("run.trace"), &file).unwrap();
+    let output = folder.view(&["--summary"]);
+    assert!(stderr(&output).starts_with("reveille: cannot read run.trace: the trace has version "));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.file("run.html").exists());
+    let output = reveille().arg("view").arg(&folder.path).output().unwrap();
+    let said = format!("reveille: cannot read {}: ", folder.path.display());
+    assert!(stderr(&output).starts_with(&said), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
     fs::remove_file(folder.file("run.trace")).unwrap();
     let output = folder.view(&[]);
     assert!(stderr(&output).starts_with("reveille: cannot read run.trace: "), "{output:?}");

@@ -15,7 +15,7 @@ use reveille_driver::Kind;
 use crate::context::EVENTS_PER_POLL;
 use crate::lint::{HookGuard, LintHook};
 use crate::observe::{PanicHook, TaskHooks};
-use crate::record::Recording;
+use crate::record::{Recording, complain};
 use crate::threads::{Spawner, system_spawner};
 use crate::timer::clock::{Clock, system_clock};
 
@@ -190,7 +190,7 @@ impl Config {
         if let Some(count) = number_from("BLOCKING_MAX_THREADS") {
             config.max_blocking_threads = count;
         }
-        if text_from("REVEILLE_BATCHED_READS").is_some_and(|text| text.trim() == "1") {
+        if choice_from("REVEILLE_BATCHED_READS", &["1"]).is_some() {
             config.driver = Kind::Batched;
         }
         if let Some(has_thread_stacks) = dump_asked_for() {
@@ -204,12 +204,20 @@ impl Config {
 /// Whether the environment asks for dumps, and if so, whether with the stacks of threads. On
 /// systems other than Unix there is no signal for them.
 fn dump_asked_for() -> Option<bool> {
-    let text = text_from("REVEILLE_DUMP").filter(|_| cfg!(unix))?;
-    match text.trim() {
-        "1" => Some(false),
-        "threads" => Some(true),
-        _ => None,
+    let choice = choice_from("REVEILLE_DUMP", &["1", "threads"]).filter(|_| cfg!(unix))?;
+    Some(choice == "threads")
+}
+
+/// Returns which of `choices` a variable is. `0` is none of them. Reports another text, which would
+/// be missed otherwise, and goes on, because the program works without it.
+fn choice_from(name: &str, choices: &[&'static str]) -> Option<&'static str> {
+    let text = text_from(name)?;
+    let found = choices.iter().copied().find(|choice| *choice == text.trim());
+    if found.is_none() && text.trim() != "0" {
+        let allowed = choices.join("` or `");
+        complain(&format!("{name} must be `{allowed}`, but is {text:?}: it has no effect"));
     }
+    found
 }
 
 /// How long a test may make no progress before it fails; `None` for no limit.

@@ -36,7 +36,7 @@ pub enum OpenError {
         major: u16,
     },
     /// The file has no event, no task and no thread.
-    /// The text is `the trace has no events`.
+    /// The text is `the trace has no events that can be read`.
     Nothing,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for OpenError {
                 "the trace has version {major} of the format, and this program reads versions up \
                  to {MAJOR}: install a newer one"
             ),
-            OpenError::Nothing => f.write_str("the trace has no events"),
+            OpenError::Nothing => f.write_str("the trace has no events that can be read"),
         }
     }
 }

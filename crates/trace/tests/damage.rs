@@ -133,7 +133,7 @@ fn other_files_are_refused_in_one_sentence() {
         (b"\x7fELF\x02\x01\x01", "this is not a trace of reveille"),
         (b"# Notes of a meeting", "this is not a trace of reveille"),
         (b"\x89RVTRC\r\n\x01", "the trace is cut off within its first 16 bytes"),
-        (&empty, "the trace has no events"),
+        (&empty, "the trace has no events that can be read"),
         (
             &newer,
             "the trace has version 4 of the format, and this program reads versions up to 3: \
