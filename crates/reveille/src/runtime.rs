@@ -8,7 +8,7 @@
 //! | `REVEILLE_THREADS`, `ASYNC_STD_THREAD_COUNT` | number of workers, 1 to 512; the first variable takes precedence | the available parallelism, container quotas included |
 //! | `ASYNC_STD_THREAD_NAME` | name of the workers | `reveille-0`, `reveille-1`, …; with the shim of async-std `async-std/runtime` |
 //! | `BLOCKING_MAX_THREADS` | most threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
-//! | `REVEILLE_DUMP` | `1`: `SIGQUIT` prints a dump, see [`observe`](crate::observe); `threads`: with [`Builder::dump_thread_stacks`] | off |
+//! | `REVEILLE_DUMP` | `1`: `SIGQUIT` prints a dump, see [`observe`](crate::observe); `threads`: with [`Builder::dump_thread_stacks`]; another value is reported | off |
 //! | `REVEILLE_BATCHED_READS` | `1`: [`Builder::batched_reads`] | off |
 //!
 //! [`Builder::build_global`] starts the global runtime with your own options instead. Call it at
