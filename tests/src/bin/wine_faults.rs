@@ -9,8 +9,10 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 fn main() -> io::Result<()> {
-    if std::env::args().nth(1).as_deref() == Some(READS) {
-        return io::copy(&mut io::stdin(), &mut io::sink()).map(drop);
+    match std::env::args().nth(1).as_deref() {
+        Some(READS) => return io::copy(&mut io::stdin(), &mut io::sink()).map(drop),
+        Some(INTERRUPTS) => return interrupt_and_wait(),
+        _ => {}
     }
     refused_datagram()?;
     unlocked_file()?;
@@ -18,11 +20,15 @@ fn main() -> io::Result<()> {
     many_buffers()?;
     count_of_probes()?;
     options_of_quic()?;
-    event_for_a_group()
+    event_for_a_group()?;
+    code_of_an_interrupt()
 }
 
 /// The argument of a child that reads its input until it is closed.
 const READS: &str = "reads";
+
+/// The argument of a child that sends Ctrl-C to its own console.
+const INTERRUPTS: &str = "interrupts";
 
 /// Wine takes the error from the system's socket when it polls it, and keeps it for `take_error`.
 fn refused_datagram() -> io::Result<()> {
@@ -190,6 +196,51 @@ fn event_for_a_group() -> io::Result<()> {
     println!("a Ctrl-Break for a process group: error {error:?}; expected: None");
     drop(child.stdin.take());
     child.wait().map(drop)
+}
+
+/// Wine ends a process that has no handler with 0, as if it had returned from `main`.
+#[cfg(windows)]
+fn code_of_an_interrupt() -> io::Result<()> {
+    use std::os::windows::process::CommandExt as _;
+    use std::process::Command;
+
+    const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+    let mut command = Command::new(std::env::current_exe()?);
+    // A console of its own.
+    let status = command.arg(INTERRUPTS).creation_flags(CREATE_NO_WINDOW).status()?;
+    let code = status.code().map(i32::cast_unsigned);
+    println!("the code of a process that Ctrl-C ended: {code:x?}; expected: Some(c000013a)");
+    Ok(())
+}
+
+/// Does not return.
+#[cfg(windows)]
+fn interrupt_and_wait() -> io::Result<()> {
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn GenerateConsoleCtrlEvent(event: u32, group: u32) -> i32;
+    }
+
+    const CTRL_C_EVENT: u32 = 0;
+    // SAFETY: the call takes two numbers. Group 0 is all processes of the console.
+    if unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+#[cfg(not(windows))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
+fn code_of_an_interrupt() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(windows))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
+fn interrupt_and_wait() -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(not(windows))]

@@ -67,7 +67,8 @@ unsafe extern "system" fn handle(event: u32) -> windows_sys::core::BOOL {
     while is_final && !senders.is_empty() {
         std::thread::park();
     }
-    senders.is_empty().into()
+    // A listener has received it, so the next handler, which ends the process, is not called.
+    (!senders.is_empty()).into()
 }
 
 /// Makes a listener of `event` and installs the handler if it is the first.
