@@ -87,9 +87,10 @@ fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
+/// std has no identity of a file on other systems, so only a shorter file is noticed.
 #[cfg(not(unix))]
-fn is_same(_one: &fs::Metadata, _other: &fs::Metadata) -> bool {
-    true // std has no identity of a file there; a shorter file is still noticed
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    one.len() <= other.len()
 }
 
 async fn follow(path: &str, options: &Options) -> io::Result<()> {
@@ -104,13 +105,14 @@ async fn follow(path: &str, options: &Options) -> io::Result<()> {
             return Ok(());
         }
         ticks.tick().await;
+        let open = file.metadata().await?;
         let now = match fs::metadata(path).await {
             Ok(now) => now,
             // Between the removal of the old file and the creation of the new one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if !is_same(&now, &file.metadata().await?) {
+        if !is_same(&open, &now) {
             print_rest(&mut file, title).await?; // what was added before it was replaced
             eprintln!("tail: {path} was replaced");
             file = File::open(path).await?;

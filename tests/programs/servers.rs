@@ -1,18 +1,24 @@
 //! The examples that are whole programs, each against a peer that is not made with reveille.
-// Only on Unix: signals end the servers, and one listens at a path.
-#![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+#[cfg(windows)]
+use std::os::windows::process::CommandExt as _;
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
 use reveille_tests::programs::{self, Finished};
 use reveille_tests::scratch::Scratch;
+#[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(windows)]
+use windows_sys::Win32::System::Threading::CREATE_NO_WINDOW;
 
 /// The command that starts an example. The first test to ask waits until all of them are built.
 fn example(name: &str) -> Command {
@@ -33,6 +39,9 @@ impl Server {
 
     fn reading(name: &str, arguments: &[&str], stdin: Stdio) -> Server {
         let mut command = example(name);
+        // A console of its own, so that Ctrl-C does not reach the tests.
+        #[cfg(windows)]
+        command.creation_flags(CREATE_NO_WINDOW);
         command.args(arguments).stdin(stdin).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -60,8 +69,17 @@ impl Server {
     }
 
     /// Sends what Ctrl-C sends.
+    #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    }
+
+    /// Sends Ctrl-C to the program's console.
+    #[cfg(windows)]
+    pub(crate) fn interrupt(&self) {
+        let mut sender = Command::new(env!("CARGO_BIN_EXE_ctrl_c"));
+        let sent = programs::finish(sender.arg(self.child.id().to_string()));
+        assert!(sent.status.success(), "{}", sent.stderr);
     }
 
     /// Waits until it ends, and returns its remaining output and its status.
@@ -141,16 +159,26 @@ fn each_program_explains_itself() {
 
 #[test]
 fn an_error_names_what_failed_and_why() {
-    let cases: [(&str, &[&str], &str); 4] = [
-        ("forwarder", &["256.0.0.1:1", "127.0.0.1:2"], "256.0.0.1:1\"`: failed to lookup address"),
-        ("runner", &["nothing"], "NAME=COMMAND"),
-        ("sockets", &["unix-send", "/no/such/socket", "x"], "/no/such/socket`: No such file"),
-        ("tail", &["/no/such/file"], "/no/such/file`: No such file"),
+    // The words of Windows depend on its language. 11001 is `WSAHOST_NOT_FOUND`, 3 is
+    // `ERROR_PATH_NOT_FOUND`.
+    let [unknown, no_socket, no_file] = if cfg!(windows) {
+        ["(os error 11001)", "this system has no Unix sockets", "(os error 3)"]
+    } else {
+        let no_socket = "/no/such/socket`: No such file";
+        ["256.0.0.1:1\"`: failed to lookup address", no_socket, "/no/such/file`: No such file"]
+    };
+    let cases: [(&str, &[&str], [&str; 2]); 4] = [
+        ("forwarder", &["256.0.0.1:1", "127.0.0.1:2"], ["256.0.0.1:1\"`: ", unknown]),
+        ("runner", &["nothing"], ["NAME=COMMAND", ""]),
+        ("sockets", &["unix-send", "/no/such/socket", "x"], ["sockets: ", no_socket]),
+        ("tail", &["/no/such/file"], ["/no/such/file`: ", no_file]),
     ];
     for (name, arguments, named) in cases {
         let failed = run(name, arguments);
         assert!(!failed.status.success(), "{name}");
-        assert!(failed.stderr.contains(named), "{name}: {}", failed.stderr);
+        for text in named {
+            assert!(failed.stderr.contains(text), "{name}: {}", failed.stderr);
+        }
     }
 }
 
@@ -200,6 +228,7 @@ fn the_forwarder_survives_a_target_that_refuses() {
 }
 
 /// Runs `jobs` with these commands on its input.
+#[cfg(unix)]
 fn jobs(arguments: &[&str], input: &str) -> Finished {
     let input = Scratch::with(input.as_bytes());
     let mut command = example("jobs");
@@ -207,6 +236,8 @@ fn jobs(arguments: &[&str], input: &str) -> Finished {
     programs::finish_reading(command.args(arguments), stdin.into())
 }
 
+// Only on Unix: the commands are those of its shell.
+#[cfg(unix)]
 #[test]
 fn jobs_that_fail_are_tried_again() {
     let folder = Folder::new();
@@ -220,6 +251,8 @@ fn jobs_that_fail_are_tried_again() {
     assert!(done.stdout.ends_with("2 done, 0 failed\n"), "{}", done.stdout);
 }
 
+// Only on Unix: the commands are those of its shell.
+#[cfg(unix)]
 #[test]
 fn jobs_that_keep_failing_or_take_too_long_are_counted() {
     let arguments = ["--attempts", "2", "--backoff", "1", "--timeout", "1"];
@@ -231,6 +264,8 @@ fn jobs_that_keep_failing_or_take_too_long_are_counted() {
     assert!(text.ends_with("1 done, 2 failed\n"), "{text}");
 }
 
+// Only on Unix: the commands are those of its shell.
+#[cfg(unix)]
 #[test]
 fn ctrl_c_ends_the_jobs_with_all_that_they_have_started() {
     // The shell starts another process, which would keep the output open.
@@ -244,6 +279,8 @@ fn ctrl_c_ends_the_jobs_with_all_that_they_have_started() {
     assert!(rest.ends_with("0 done, 0 failed\n"), "{rest}");
 }
 
+// Only on Unix: the commands are those of its shell.
+#[cfg(unix)]
 #[test]
 fn the_runner_names_each_line_and_ends_the_others() {
     let ran = run("runner", &["one=echo out; echo err >&2; exit 3", "three=exec sleep 600"]);
@@ -253,6 +290,8 @@ fn the_runner_names_each_line_and_ends_the_others() {
     }
 }
 
+// Only on Unix: the commands are those of its shell.
+#[cfg(unix)]
 #[test]
 fn the_runner_ends_its_commands_at_ctrl_c() {
     let mut runner = Server::start("runner", &["a=echo up; sleep 600", "b=echo up; sleep 600"]);
@@ -338,6 +377,12 @@ fn tail_follows_files_that_grow_and_are_replaced() {
     assert_eq!(tail.line_with(""), "6");
 }
 
+/// What `tail -n COUNT` prints.
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    lines[lines.len().saturating_sub(count)..].concat()
+}
+
 #[test]
 fn tail_counts_lines_as_the_systems_tail() {
     let folder = Folder::new();
@@ -346,10 +391,16 @@ fn tail_counts_lines_as_the_systems_tail() {
     let long = (0..20_000).map(|n| format!("line {n}\n")).collect::<String>();
     for text in [long.as_str(), long.trim_end(), "", "\n", "a", "a\n\n"] {
         std::fs::write(&path, text).unwrap();
-        for count in ["0", "1", "2", "9999"] {
-            let ours = run("tail", &["--once", "-n", count, &path]).stdout;
-            let theirs = Command::new("tail").args(["-n", count, &path]).output().unwrap().stdout;
-            assert_eq!(ours.as_bytes(), theirs, "{count} lines of {} bytes", text.len());
+        for count in [0, 1, 2, 9999] {
+            let arguments = ["-n", &count.to_string(), &path];
+            let ours = programs::finish(example("tail").arg("--once").args(arguments)).stdout;
+            let expected = last_lines(text, count);
+            assert!(ours == expected, "{count} lines of {} bytes", text.len());
+            // Windows has no such program.
+            if cfg!(unix) {
+                let theirs = Command::new("tail").args(arguments).output().unwrap().stdout;
+                assert!(ours.as_bytes() == theirs, "{count} lines of {} bytes", text.len());
+            }
         }
     }
 }
@@ -367,6 +418,8 @@ fn datagrams_come_back() {
     assert_eq!(sent.stdout, "hello\n", "{}", sent.stderr);
 }
 
+// Only on Unix: a socket with a path.
+#[cfg(unix)]
 #[test]
 fn the_unix_server_knows_its_client() {
     let folder = Folder::new();
