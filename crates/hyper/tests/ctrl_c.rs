@@ -1,9 +1,6 @@
 //! A server with a thousand connections that ends at ctrl-c. Alone in its file, because the signal
 //! is the process's.
 
-// Only on Unix: a signal ends the server.
-#![cfg(unix)]
-
 use reveille_watchdog as _;
 
 use std::convert::Infallible;
@@ -22,6 +19,7 @@ use reveille::runtime::Builder;
 use reveille::sync::Semaphore;
 use reveille::{signal, task};
 use reveille_hyper::serve;
+#[cfg(unix)]
 use rustix::process::{Resource, Signal, getpid, getrlimit, kill_process, setrlimit};
 
 /// Connections of each kind.
@@ -76,11 +74,51 @@ fn until_closed(mut stream: TcpStream) {
     }
 }
 
-#[test]
-fn no_request_is_cut_by_ctrl_c() {
+/// Raises the limit of descriptors.
+#[cfg(unix)]
+fn prepare() -> bool {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
+    true
+}
+
+#[cfg(unix)]
+fn interrupt() {
+    kill_process(getpid(), Signal::INT).unwrap();
+}
+
+/// Runs the test in a process with a console of its own, because Ctrl-C reaches all processes of a
+/// console. Returns `true` in that process.
+#[cfg(windows)]
+fn prepare() -> bool {
+    use std::os::windows::process::CommandExt as _;
+
+    use reveille_tests::{child, programs};
+    use windows_sys::Win32::System::Threading::CREATE_NO_WINDOW;
+
+    let name = "no_request_is_cut_by_ctrl_c";
+    if !child::is_inside(name) {
+        let ended = programs::finish(child::command(name).creation_flags(CREATE_NO_WINDOW));
+        assert!(ended.status.success() && ended.stdout.contains("1 passed"), "{ended:?}");
+    }
+    child::is_inside(name)
+}
+
+#[cfg(windows)]
+fn interrupt() {
+    use windows_sys::Win32::System::Console::{CTRL_C_EVENT, GenerateConsoleCtrlEvent};
+
+    // SAFETY: the call takes two numbers. Group 0 is all processes of the console.
+    let is_sent = unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) };
+    assert_ne!(is_sent, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn no_request_is_cut_by_ctrl_c() {
+    if !prepare() {
+        return;
+    }
     let gate = Arc::new(Gate {
         begun: AtomicUsize::new(0),
         permits: Semaphore::new(0),
@@ -119,7 +157,7 @@ fn no_request_is_cut_by_ctrl_c() {
     let probe = open();
     let (just_before, just_after) = late.split_at_mut(EACH / 2);
     just_before.iter_mut().for_each(|stream| stream.write_all(WHOLE).unwrap());
-    kill_process(getpid(), Signal::INT).unwrap();
+    interrupt();
     until_closed(probe);
     // The worker has woken every connection by then. It polls them before this ends.
     runtime.block_on(runtime.spawn(async {
