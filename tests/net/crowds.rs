@@ -11,7 +11,6 @@ use reveille::future::poll_fn;
 use reveille::io::{Read, Write};
 use reveille::net::{TcpListener, TcpStream, UdpSocket};
 use reveille::prelude::*;
-#[cfg(unix)]
 use reveille::process::{Command, Stdio};
 use reveille::task::{self, JoinHandle};
 
@@ -151,19 +150,34 @@ async fn any_number_of_tasks_accept_and_receive_at_one_socket() {
     }
 }
 
+/// Set in the process that copies its input.
+const COPIES: &str = "REVEILLE_TEST_CROWDS_COPIES";
+
+/// Copies its input to its error output, because the harness writes to the other one. Ends the
+/// process, past the harness.
+#[test]
+fn the_program_of_the_other_tests() {
+    if std::env::var_os(COPIES).is_some() {
+        std::io::copy(&mut std::io::stdin(), &mut std::io::stderr()).unwrap();
+        std::process::exit(0);
+    }
+}
+
 /// A pipe has one handle, so the waiters share it under a lock that is held for a poll only.
-#[cfg(unix)]
 async fn any_number_of_tasks_read_from_one_pipe() {
     for count in COUNTS {
-        let mut cat =
-            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdin = cat.stdin.take().unwrap();
-        let stdout = Arc::new(std::sync::Mutex::new(cat.stdout.take().unwrap()));
+        let mut copies = reveille_tests::programs::itself();
+        copies.args(["--exact", "crowds::the_program_of_the_other_tests", "--nocapture"]);
+        let mut copies = Command::from(copies);
+        copies.env(COPIES, "").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut copies = copies.spawn().unwrap();
+        let mut stdin = copies.stdin.take().unwrap();
+        let stderr = Arc::new(std::sync::Mutex::new(copies.stderr.take().unwrap()));
         let read = |_| {
-            let stdout = Arc::clone(&stdout);
+            let stderr = Arc::clone(&stderr);
             let read = poll_fn(move |cx| {
-                let mut stdout = stdout.lock().unwrap();
-                std::pin::Pin::new(&mut *stdout).poll_read(cx, &mut [0])
+                let mut stderr = stderr.lock().unwrap();
+                std::pin::Pin::new(&mut *stderr).poll_read(cx, &mut [0])
             });
             async { read.await.unwrap() }
         };
@@ -173,7 +187,7 @@ async fn any_number_of_tasks_read_from_one_pipe() {
             assert_eq!(task.await, 1);
         }
         drop(stdin);
-        cat.status().await.unwrap();
+        assert!(copies.status().await.unwrap().success());
     }
 }
 
@@ -182,7 +196,5 @@ reveille_tests::conformance!(
     any_number_of_tasks_read_from_one_stream,
     any_number_of_tasks_write_to_one_stream,
     any_number_of_tasks_accept_and_receive_at_one_socket,
-    // Only on Unix: it starts `cat`.
-    #[cfg(unix)]
     any_number_of_tasks_read_from_one_pipe,
 );

@@ -1,27 +1,18 @@
 //! Flight recorders: what a snapshot contains, and its triggers.
 
-#[cfg(unix)]
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reveille::channel;
-#[cfg(unix)]
-use reveille::observe;
-use reveille::observe::FlightRecorder;
+use reveille::observe::{self, FlightRecorder};
 use reveille::runtime::Builder;
 use reveille::task;
-#[cfg(unix)]
-use reveille_tests::child::in_own_process;
-use reveille_tests::child::passes_in_own_process;
+use reveille_tests::child::{in_own_process, passes_in_own_process};
 #[cfg(unix)]
 use reveille_tests::programs::{build_with_abort, through_runner};
-#[cfg(unix)]
 use reveille_tests::scratch::Scratch;
-#[cfg(unix)]
-use reveille_trace::{LintFound, LintRule};
-use reveille_trace::{Missing, NO_INDEX, Trace};
+use reveille_trace::{LintFound, LintRule, Missing, NO_INDEX, Trace};
 
 use crate::recorder::{named, spawn_named};
 
@@ -114,24 +105,20 @@ fn a_snapshot_is_taken_while_the_worker_is_blocked() {
 }
 
 /// The variable with the folder for the snapshots of a test's process.
-#[cfg(unix)]
 const FOLDER: &str = "REVEILLE_TEST_FOLDER";
 
 /// Tells the process of a test where to write snapshots.
-#[cfg(unix)]
 fn tell(command: &mut Command, folder: &Scratch) -> Stdio {
     command.env(FOLDER, &folder.0);
     Stdio::null()
 }
 
 /// The folder that [`tell`] has told.
-#[cfg(unix)]
 fn told_folder() -> PathBuf {
     std::env::var_os(FOLDER).expect("the test has told it").into()
 }
 
 /// The snapshots in a folder that lack nothing.
-#[cfg(unix)]
 fn complete_traces(folder: &Path) -> impl Iterator<Item = Trace> {
     std::fs::read_dir(folder).unwrap().filter_map(|file| {
         let file = std::fs::read(file.unwrap().path()).unwrap();
@@ -139,8 +126,6 @@ fn complete_traces(folder: &Path) -> impl Iterator<Item = Trace> {
     })
 }
 
-// Only on Unix: a signal writes a snapshot.
-#[cfg(unix)]
 #[test]
 fn signals_panics_and_lints_write_snapshots() {
     let folder = Scratch::new();
@@ -152,8 +137,10 @@ fn signals_panics_and_lints_write_snapshots() {
             let missing = FlightRecorder::new().folder("/nowhere").on_panic().start();
             assert!(missing.unwrap_err().to_string().contains("/nowhere"));
             assert!(observe::snapshot_to("/nowhere/x").is_err(), "there is no recorder");
-            let signal = rustix::process::Signal::USR2;
-            let recorder = flight().folder(&folder).on_signal(signal.as_raw()).on_panic().on_lint();
+            let recorder = flight().folder(&folder).on_panic().on_lint();
+            // Windows has no signals.
+            #[cfg(unix)]
+            let recorder = recorder.on_signal(rustix::process::Signal::USR2.as_raw());
             let runtime = Builder::new().workers(1).flight_recorder(recorder).build().unwrap();
             // Waits for a complete snapshot of which `is_it` is true.
             let wait_for = |is_it: &dyn Fn(&Trace) -> bool| loop {
@@ -170,8 +157,13 @@ fn signals_panics_and_lints_write_snapshots() {
                 runtime.block_on(async { spawn_named("panics", panics).result().await });
             wait_for(&|trace| has(trace, "panics"));
             runtime.block_on(async { spawn_named("then", async {}).await });
-            rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
-            wait_for(&|trace| has(trace, "then"));
+            #[cfg(unix)]
+            {
+                use rustix::process::{Signal, getpid, kill_process};
+
+                kill_process(getpid(), Signal::USR2).unwrap();
+                wait_for(&|trace| has(trace, "then"));
+            }
             let huge = [0_u8; 20_000];
             runtime.block_on(runtime.spawn(async move {
                 task::yield_now().await;
@@ -186,7 +178,8 @@ fn signals_panics_and_lints_write_snapshots() {
     );
     if let Some(finished) = finished {
         assert!(finished.status.success(), "{}", finished.stderr);
-        let line = format!("snapshot of what happened last: {}/reveille-", folder.0.display());
+        let path = folder.0.join("reveille-");
+        let line = format!("snapshot of what happened last: {}", path.display());
         assert!(finished.stderr.contains(&line), "{}", finished.stderr);
         std::fs::remove_dir_all(&folder.0).unwrap();
     }
@@ -194,7 +187,6 @@ fn signals_panics_and_lints_write_snapshots() {
 
 /// The panic of this function calls the hooks, and then aborts the process without unwinding, as
 /// each panic does with `panic = "abort"`.
-#[cfg(unix)]
 extern "C" fn panics_without_unwinding() {
     panic!("on purpose");
 }
@@ -216,7 +208,7 @@ fn main() {
 }
 "#;
 
-// Only on Unix: not tried elsewhere, where an abort may open a dialog.
+// Only on Unix: it builds a program with cargo, and asks for the signal that ended it.
 #[cfg(unix)]
 #[test]
 fn a_program_built_with_panic_abort_leaves_a_snapshot_that_can_be_read() {
@@ -241,8 +233,6 @@ fn a_program_built_with_panic_abort_leaves_a_snapshot_that_can_be_read() {
     std::fs::remove_dir_all(&folder.0).unwrap();
 }
 
-// Only on Unix: not tried elsewhere, where an abort may open a dialog.
-#[cfg(unix)]
 #[test]
 fn a_panic_that_aborts_the_process_leaves_a_snapshot_that_can_be_read() {
     let folder = Scratch::new();

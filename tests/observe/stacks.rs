@@ -16,6 +16,7 @@ use reveille::sync::Mutex;
 use reveille::task::{self, JoinHandle};
 use reveille::{channel, future, stream};
 
+use crate::again::{child, is_child};
 use crate::names;
 
 pub(crate) fn spawn<T: Send + 'static>(
@@ -320,14 +321,18 @@ async fn a_sleep_has_its_deadline_and_ends() {
     short.await;
 }
 
-// Only on Unix: it starts `cat`.
-#[cfg(unix)]
 #[reveille::test]
 async fn a_child_process_and_the_tasks_of_a_scope_are_named() {
-    let mut cat = reveille::process::Command::new("cat");
-    let mut cat = cat.stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let (input, pid) = (cat.stdin.take(), cat.id());
-    let waiting = spawn("wait for a child", async move { cat.status().await });
+    if is_child() {
+        // Until the input is closed.
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+        return;
+    }
+    let name = "stacks::a_child_process_and_the_tasks_of_a_scope_are_named";
+    let mut reads = reveille::process::Command::from(child(name, ("A", "B")));
+    let mut reads = reads.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let (input, pid) = (reads.stdin.take(), reads.id());
+    let waiting = spawn("wait for a child", async move { reads.status().await });
     let dump = dump_of_waiting("wait for a child").await;
     let task = find(&dump, "wait for a child").unwrap();
     assert!(task.waits.contains(&WaitFor::Child(pid)), "{task:?}");
