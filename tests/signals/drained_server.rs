@@ -1,8 +1,11 @@
-//! A server that drains after SIGTERM. It runs in a process of its own, with connections in the
-//! middle of requests. Each request is answered completely before the process exits with 0.
+//! A server that drains after SIGTERM, or on Windows after Ctrl-C. It runs in a process of its own,
+//! with connections in the middle of requests. Each request is answered completely before the
+//! process exits with 0.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream as StdStream};
+#[cfg(windows)]
+use std::os::windows::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,9 +13,10 @@ use std::time::Duration;
 use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
 use reveille::runtime::shutdown_global;
-use reveille::signal::unix::{SignalKind, signal};
 use reveille::task::{self, CancellationToken};
 use reveille_tests::{child, test_name};
+#[cfg(windows)]
+use windows_sys::Win32::System::Threading::CREATE_NO_WINDOW;
 
 /// The number of connections in each state.
 const BUSY: usize = 200;
@@ -21,7 +25,7 @@ const IDLE: usize = 50;
 const ANSWER_LEN: usize = 64 << 10;
 
 /// The position in an answer at which the server waits for the client. So the server is in the
-/// middle of the request when SIGTERM arrives.
+/// middle of the request when the signal arrives.
 const PAUSE_AT: usize = ANSWER_LEN / 2;
 
 /// The number of requests that were read completely.
@@ -56,8 +60,23 @@ async fn serve(mut stream: TcpStream, stop: CancellationToken) -> std::io::Resul
     stream.shutdown(std::net::Shutdown::Write)
 }
 
-async fn server() {
+/// Waits for the signal, which may come from the call on.
+#[cfg(unix)]
+fn terminated() -> impl Future<Output = ()> {
+    use reveille::signal::unix::{SignalKind, signal};
+
     let mut terminate = signal(SignalKind::terminate()).unwrap();
+    async move { terminate.recv().await.unwrap() }
+}
+
+#[cfg(windows)]
+fn terminated() -> impl Future<Output = ()> {
+    let interrupt = reveille::signal::ctrl_c();
+    async { interrupt.await.unwrap() }
+}
+
+async fn server() {
+    let terminated = terminated();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("listening on {}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
@@ -68,7 +87,7 @@ async fn server() {
             drop(task::spawn(async move { served.await.unwrap() }));
         }
     };
-    accept.race(async { terminate.recv().await.unwrap() }).await;
+    accept.race(terminated).await;
     drop(listener);
     stop.cancel();
     let report = shutdown_global(Duration::from_secs(100_000)).await;
@@ -95,14 +114,37 @@ fn line_with(lines: &mut impl Iterator<Item = std::io::Result<String>>, text: &s
     found.next().expect("the server prints it before it ends")
 }
 
+impl Server {
+    /// Starts the test `name` as the server.
+    fn start(name: &str) -> Server {
+        let mut command = child::command(name);
+        // A console of its own, which alone gets the event.
+        #[cfg(windows)]
+        command.creation_flags(CREATE_NO_WINDOW);
+        Server(command.stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    #[cfg(unix)]
+    fn terminate(&self) {
+        // SAFETY: the call takes numbers. The process was not waited for, so the id is its own.
+        assert_eq!(unsafe { libc::kill(self.0.id() as i32, libc::SIGTERM) }, 0);
+    }
+
+    #[cfg(windows)]
+    fn terminate(&self) {
+        let mut sender = std::process::Command::new(env!("CARGO_BIN_EXE_ctrl_c"));
+        let sent = reveille_tests::programs::finish(sender.arg(self.0.id().to_string()));
+        assert!(sent.status.success(), "{}", sent.stderr);
+    }
+}
+
 #[test]
 fn each_request_in_flight_is_answered_whole_after_sigterm() {
     if child::is_inside(test_name!()) {
         task::block_on(server());
         return;
     }
-    let process = child::command(test_name!()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut server = Server(process);
+    let mut server = Server::start(test_name!());
     let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
     let address: SocketAddr = line_with(&mut lines, "listening on ").parse().unwrap();
     let mut idle: Vec<_> = (0..IDLE).map(|_| StdStream::connect(address).unwrap()).collect();
@@ -115,8 +157,7 @@ fn each_request_in_flight_is_answered_whole_after_sigterm() {
         .collect();
     line_with(&mut lines, "all requests have begun");
 
-    // SAFETY: the call takes numbers. The process was not waited for, so the id is its own.
-    assert_eq!(unsafe { libc::kill(server.0.id() as i32, libc::SIGTERM) }, 0);
+    server.terminate();
 
     // Idle connections are closed without a byte, while requests are in flight.
     for stream in &mut idle {

@@ -5,8 +5,6 @@ use reveille_watchdog as _;
 // Only on Windows: it has events of a console and no signals.
 #[cfg(windows)]
 mod console;
-// Only on Unix: a signal ends the server.
-#[cfg(unix)]
 mod drained_server;
 // Only on Unix: signals; `console` has the events of Windows.
 #[cfg(unix)]
