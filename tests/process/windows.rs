@@ -32,6 +32,7 @@ fn child(mode: &str) -> Command {
 
 /// Ends the process with the code, past the harness.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test that starts the process sets it")]
 fn the_program_of_the_other_tests() {
     let Ok(mode) = std::env::var(MODE) else { return };
     let mut input = Vec::new();

@@ -14,7 +14,7 @@
 //!   receives each signal. A listener outlives the runtime on which it was polled.
 //! * The first listener of a signal replaces its default action **for the rest of the process**.
 //!   After that, SIGINT or SIGTERM does not end the program, even when every listener is dropped.
-//!   On Windows an event does nothing else while it has a listener, and ends the program otherwise.
+//!   On Windows an event ends the program again once its last listener is dropped.
 //! * Handlers that were installed before, by std, by C or by another crate, are called first and
 //!   stay installed. A handler that is installed later without chaining (plain `sigaction`)
 //!   replaces this one.
