@@ -96,7 +96,7 @@ mod unwinder {
     }
 }
 
-// Not with the toolchain of Microsoft, where there are no addresses.
+// Not on Windows with Microsoft's toolchain: there are no addresses.
 #[cfg(all(test, any(unix, all(windows, target_env = "gnu")), not(reveille_loom)))]
 mod tests {
     use super::{StackMark, return_addresses};
