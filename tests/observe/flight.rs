@@ -107,8 +107,10 @@ fn a_snapshot_is_taken_while_the_worker_is_blocked() {
 /// The variable with the folder for the snapshots of a test's process.
 const FOLDER: &str = "REVEILLE_TEST_FOLDER";
 
-/// Tells the process of a test where to write snapshots.
+/// Makes the folder for the snapshots, and tells the process of a test where it is. That process
+/// may end without removing anything, so it makes no folder itself.
 fn tell(command: &mut Command, folder: &Scratch) -> Stdio {
+    std::fs::create_dir(&folder.0).unwrap();
     command.env(FOLDER, &folder.0);
     Stdio::null()
 }
@@ -129,7 +131,6 @@ fn complete_traces(folder: &Path) -> impl Iterator<Item = Trace> {
 #[test]
 fn signals_panics_and_lints_write_snapshots() {
     let folder = Scratch::new();
-    std::fs::create_dir(&folder.0).unwrap();
     let finished = in_own_process(
         |command| tell(command, &folder),
         || {
@@ -236,7 +237,6 @@ fn a_program_built_with_panic_abort_leaves_a_snapshot_that_can_be_read() {
 #[test]
 fn a_panic_that_aborts_the_process_leaves_a_snapshot_that_can_be_read() {
     let folder = Scratch::new();
-    std::fs::create_dir(&folder.0).unwrap();
     let finished = in_own_process(
         |command| tell(command, &folder),
         || {
