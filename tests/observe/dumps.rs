@@ -213,6 +213,13 @@ fn with_all_workers_blocked_the_others_are_seen_and_the_polls_are_named() {
         task.state == TaskState::Running && task.thread.as_deref() == Some("blocked")
     };
     assert_eq!(dump.tasks().iter().filter(is_running).count(), 2, "{dump}");
+    let in_words = |dump: &Dump| dump.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(in_words(&dump).matches(" on thread blocked, runs").count(), 2, "{dump}");
+    // Without a monitor, the dump before has seen them.
+    let dump = observe::dump();
+    let mut running = dump.tasks().iter().filter(is_running);
+    assert!(running.all(|task| task.since.is_some()), "{dump}");
+    assert_eq!(in_words(&dump).matches(" on thread blocked, runs for ").count(), 2, "{dump}");
     may_end.store(true, Ordering::SeqCst);
     drop(sender);
     runtime.block_on(async {

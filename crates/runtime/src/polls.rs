@@ -30,6 +30,9 @@ struct PollingThread {
     counter: Weak<PollCounter>,
     thread: String,
     number: ThreadNumber,
+    /// The count of polls in the last dump that saw this thread in a poll, and its time in
+    /// nanoseconds. Without spare threads there is no monitor that sees polls.
+    dumped: Option<(u64, u64)>,
 }
 
 static THREADS: Mutex<Vec<PollingThread>> = Mutex::new(Vec::new());
@@ -44,7 +47,8 @@ pub(crate) const DUMP_THREAD: &str = "reveille-dump";
 pub(crate) fn watch(counter: &Arc<PollCounter>) {
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
     // Made before the lock, which all workers of a runtime take when they begin.
-    let own = PollingThread { counter: Arc::downgrade(counter), thread, number: thread_number() };
+    let (counter, number) = (Arc::downgrade(counter), thread_number());
+    let own = PollingThread { counter, thread, number, dumped: None };
     let mut threads = THREADS.lock();
     threads.retain(|thread| thread.counter.strong_count() > 0);
     threads.push(own);
@@ -92,16 +96,23 @@ pub(crate) fn are_any() -> bool {
     is_any || !PROBES.lock().is_empty()
 }
 
-/// The tasks that are polled now, by their addresses.
-pub(crate) fn current() -> HashMap<usize, Poll> {
+/// The tasks that are polled now, by their addresses. For a dump that has begun at `begun_ns`, a
+/// time of the system's clock.
+pub(crate) fn current(begun_ns: u64) -> HashMap<usize, Poll> {
     let clock = system_clock();
     let now_ns = clock.now_ns();
     let mut polls = HashMap::new();
-    for thread in THREADS.lock().iter() {
+    for thread in THREADS.lock().iter_mut() {
         let Some(counter) = thread.counter.upgrade() else { continue };
         let Some((task, count)) = counter.polled() else { continue };
-        let since = counter.seen_ns(count).map(|seen| now_ns.saturating_sub(seen));
-        let since = since.map(Duration::from_nanos);
+        let dumped = thread.dumped.filter(|(polls, _)| *polls == count);
+        if dumped.is_none() {
+            thread.dumped = Some((count, now_ns));
+        }
+        // Its own sightings are no news.
+        let by_dump = dumped.map(|(_, at)| at).filter(|at| *at < begun_ns);
+        let since = counter.seen_ns(count).or(by_dump);
+        let since = since.map(|seen| Duration::from_nanos(now_ns.saturating_sub(seen)));
         let poll = Poll { thread: thread.thread.clone(), since, number: thread.number };
         polls.insert(task, poll);
     }

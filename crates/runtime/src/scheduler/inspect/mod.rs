@@ -167,6 +167,8 @@ struct Collection {
     stacks: Arc<Mutex<StackTable>>,
     runtimes: Vec<RuntimeDump>,
     done: (std::sync::Mutex<bool>, std::sync::Condvar),
+    /// The time of the system's clock at which the dump began.
+    begun_ns: u64,
 }
 
 struct Progress {
@@ -199,6 +201,7 @@ impl Collection {
             }),
             stacks: Arc::default(),
             done: Default::default(),
+            begun_ns: system_clock().now_ns(),
         }
     }
 
@@ -275,7 +278,7 @@ impl Collection {
             let mut found = Vec::new();
             let is_over = !walk.advance(&mut found);
             found.reverse();
-            let polls = Arc::new(polls::current());
+            let polls = Arc::new(polls::current(self.begun_ns));
             let mut state = self.state.lock();
             (state.walk, state.pending, state.polls) = (walk, found, polls);
             if is_over {

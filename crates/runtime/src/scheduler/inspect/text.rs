@@ -187,8 +187,11 @@ fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
     let mut entry_of: HashMap<usize, usize> = HashMap::new();
     for task in &dump.tasks {
         let awaits = visible.entry(&task.stacks).or_insert_with(|| awaits_of(dump, &task.stacks));
+        // The reader looks for the thread that runs a task, and for how long. Threads may have the
+        // same name.
+        let running = (task.state == TaskState::Running).then_some(task.addr);
         let key = (
-            (task.kind, task.state, task.spawned_at, task.type_name),
+            (task.kind, task.state, task.spawned_at, task.type_name, running),
             (task.thread.as_deref().filter(|_| task.kind != TaskKind::Spawned), awaits.clone()),
             task.thread_stack,
         );

@@ -13,7 +13,7 @@ use crate::scheduler::multi::PoolWalk;
 pub(super) fn briefly(session: &Session) -> (u64, Vec<LiveRecord>) {
     let (mut walk, mut found) = (PoolWalk::new(), Vec::new());
     while walk.advance(&mut found) {}
-    let polls = polls::current();
+    let polls = polls::current(0);
     let names = &session.names;
     let records = found.iter().map(|found| found.task()).filter(|task| !task.is_finished());
     let records = records.map(|task| {

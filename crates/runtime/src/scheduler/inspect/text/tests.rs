@@ -63,6 +63,24 @@ fn tasks_with_the_same_state_place_and_stack_are_one_entry() {
 }
 
 #[test]
+fn each_task_that_runs_is_an_entry_with_its_thread_and_time() {
+    let at = place();
+    let tasks = (1..=2).map(|addr| {
+        let mut task = task(addr, &[]);
+        (task.spawned_at, task.state) = (at, TaskState::Running);
+        task.thread = Some(format!("reveille-{addr}"));
+        task.since = Some(Duration::from_secs(addr as u64));
+        task
+    });
+    let text = dump(tasks.collect(), &[]).to_string();
+    let text = text.replace("\n      ", " ");
+    for runs in [" on thread reveille-1, runs for 1.0s\n", " on thread reveille-2, runs for 2.0s\n"]
+    {
+        assert!(text.contains(runs), "{text}");
+    }
+}
+
+#[test]
 fn the_timers_of_an_entry_are_a_line() {
     let now = crate::timer::clock::system_clock().now();
     let timers = |after: &[u64]| {
