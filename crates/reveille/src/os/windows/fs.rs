@@ -1,4 +1,8 @@
-//! Windows extensions of the file system: two kinds of symbolic links, handles.
+//! Windows extensions of the file system: two kinds of symbolic links, share modes and other
+//! options for opening files, handles.
+//!
+//! Paths of any length work: std adds the prefix `\\?\` where Windows requires it, and a path that
+//! has it is used as it is.
 //!
 //! # Examples
 //!
@@ -19,7 +23,9 @@ use std::os::windows::io::{
     AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle, RawHandle,
 };
 
-use crate::fs::{File, on_pool};
+pub use std::os::windows::fs::OpenOptionsExt;
+
+use crate::fs::{File, OpenOptions, on_pool};
 use crate::path::Path;
 
 /// Creates the symbolic link `dst`, which points to the directory `src`.
@@ -70,6 +76,33 @@ pub async fn symlink_file<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io:
     let src = src.as_ref().to_owned();
     let dst = dst.as_ref().to_owned();
     on_pool(move || std::os::windows::fs::symlink_file(&src, &dst)).await
+}
+
+impl OpenOptionsExt for OpenOptions {
+    fn access_mode(&mut self, access: u32) -> &mut Self {
+        self.as_std_mut().access_mode(access);
+        self
+    }
+
+    fn share_mode(&mut self, share: u32) -> &mut Self {
+        self.as_std_mut().share_mode(share);
+        self
+    }
+
+    fn custom_flags(&mut self, flags: u32) -> &mut Self {
+        self.as_std_mut().custom_flags(flags);
+        self
+    }
+
+    fn attributes(&mut self, attributes: u32) -> &mut Self {
+        self.as_std_mut().attributes(attributes);
+        self
+    }
+
+    fn security_qos_flags(&mut self, flags: u32) -> &mut Self {
+        self.as_std_mut().security_qos_flags(flags);
+        self
+    }
 }
 
 impl AsRawHandle for File {
