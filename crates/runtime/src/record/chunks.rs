@@ -13,11 +13,12 @@
 //! 3. A reader reads no more event words than the length says, which it loads first (acquire). The
 //!    writer stores it after the words (release).
 //! 4. The head of a chunk is written under the store's lock, before a reader can find the chunk. A
-//!    thread that records waits some microseconds for the lock, or a millisecond if the holder gets
-//!    no processor. If the lock is taken for longer, or if there is no room, the thread gets no
-//!    chunk. It drops the event, counts the drop, and tries again at the next event. Rejected:
-//!    overwriting the thread's own chunk in that case. A reader would need a sequence lock to find
-//!    out, and the events of a whole chunk would be lost instead of a few.
+//!    thread that records waits some microseconds for the lock. If the holder gets no processor, it
+//!    waits a millisecond, or 50 for its first chunk; other locks of the runtime have no limit. If
+//!    the lock is taken for longer, or if there is no room, the thread gets no chunk. It drops the
+//!    event, counts the drop, and tries again at the next event. Rejected: overwriting the thread's
+//!    own chunk in that case. A reader would need a sequence lock to find out, and the events of a
+//!    whole chunk would be lost instead of a few.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
