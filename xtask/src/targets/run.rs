@@ -12,6 +12,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -317,11 +318,16 @@ fn show(
 fn print_absent(system: &System) -> Outcome {
     let absent = gates::absent(&shell::root(), system.facts)?;
     let count: usize = absent.iter().map(|one| one.count).sum();
-    println!("{}: {count} tests of Linux on x86-64 are compiled out:", system.name);
+    let mut list =
+        format!("{}: {count} tests of Linux on x86-64 are compiled out:\n", system.name);
     for one in absent {
-        println!("{:5}  {} {}: {}", one.count, one.path.display(), one.name, one.reason);
+        list += &format!("{:5}  {} {}: {}\n", one.count, one.path.display(), one.name, one.reason);
     }
-    Ok(())
+    match io::stdout().write_all(list.as_bytes()) {
+        // The reader, such as `head`, has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| format!("cannot print the list: {error}")),
+    }
 }
 
 #[cfg(test)]

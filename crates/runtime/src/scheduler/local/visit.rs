@@ -98,7 +98,9 @@ impl LocalThread {
                 executor.inspect(|executor| executor.visit(&visitor));
             });
         };
-        let (task, handle) = reveille_task::spawn(visit, Unscheduled, Options::default());
+        // A recording has this task too, and shows the name.
+        let options = Options { name: Some("dump".into()), ..Options::default() };
+        let (task, handle) = reveille_task::spawn(visit, Unscheduled, options);
         drop(handle);
         self.0.inbox.lock().push_back(task);
         self.0.signal(INBOX);
