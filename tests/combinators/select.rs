@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use reveille::prelude::*;
-use reveille::sync::Mutex;
+use reveille::sync::{Mutex, oneshot};
 use reveille::task::{self, JoinSet, block_on};
 use reveille::{select, stream};
 
@@ -205,19 +205,24 @@ fn control_flow_in_an_arm_is_that_of_the_function() {
 #[test]
 fn a_borrowed_handle_is_awaited_again() {
     block_on(async {
+        let (go_on, may_go_on) = oneshot::channel();
         let mut work = task::spawn(async {
-            task::sleep(Duration::from_millis(5)).await;
+            may_go_on.await.unwrap();
             7
         });
+        let mut go_on = Some(go_on);
         let mut rounds = 0;
         let result = loop {
             select! {
                 result = work.by_ref() => break result,
                 () = task::yield_now() => rounds += 1,
             }
+            if rounds == 3 {
+                let _ = go_on.take().map(|go_on| go_on.send(()));
+            }
         };
         assert_eq!(result, 7);
-        assert!(rounds > 0);
+        assert!(rounds >= 3);
     });
 }
 

@@ -318,8 +318,7 @@ fn show(
 fn print_absent(system: &System) -> Outcome {
     let absent = gates::absent(&shell::root(), system.facts)?;
     let count: usize = absent.iter().map(|one| one.count).sum();
-    let mut list =
-        format!("{}: {count} tests of Linux on x86-64 are compiled out:\n", system.name);
+    let mut list = format!("{}: {count} tests of Linux on x86-64 are compiled out:\n", system.name);
     for one in absent {
         list += &format!("{:5}  {} {}: {}\n", one.count, one.path.display(), one.name, one.reason);
     }
