@@ -38,7 +38,8 @@ fn what_runs_may_finish_and_spawn_what_it_needs() {
     for workers in [1, 2] {
         let runtime = runtime(workers);
         let task = runtime.spawn(async {
-            task::sleep(Duration::from_millis(5)).await;
+            // The shutdown begins before, even on a slow machine.
+            task::sleep(Duration::from_millis(500)).await;
             let closure = task::spawn_blocking(|| task::block_on(task::spawn(async { 1 })));
             let child = task::spawn(async {
                 task::sleep(Duration::from_millis(5)).await;
