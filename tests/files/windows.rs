@@ -70,7 +70,7 @@ async fn a_path_may_be_long_and_verbatim() {
     fs::create_dir_all(&folder).await.unwrap();
     let file = folder.join("file.txt");
     fs::write(&file, b"far below").await.unwrap();
-    // As `canonicalize` returns it, which wine refuses for a long path (`ERROR_MORE_DATA`).
+    // As `canonicalize` returns it, which wine refuses for a long path (program `wine_faults`).
     let temp = fs::canonicalize(std::env::temp_dir()).await.unwrap();
     assert!(temp.to_str().unwrap().starts_with(r"\\?\"), "{temp:?}");
     let verbatim = PathBuf::from(format!(r"\\?\{}", file.display()));

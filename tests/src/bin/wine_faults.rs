@@ -21,7 +21,8 @@ fn main() -> io::Result<()> {
     count_of_probes()?;
     options_of_quic()?;
     event_for_a_group()?;
-    code_of_an_interrupt()
+    code_of_an_interrupt()?;
+    true_path_of_a_long_one()
 }
 
 /// The argument of a child that reads its input until it is closed.
@@ -52,6 +53,19 @@ fn unlocked_file() -> io::Result<()> {
     println!("an unlock of a locked file: {unlocked:?}; expected: Ok(())");
     drop(file);
     std::fs::remove_file(path)
+}
+
+/// A path with more than 260 characters, which begins with `\\?\` on Windows. Wine makes the file,
+/// and answers `ERROR_MORE_DATA` (234) when std asks for the file's path.
+fn true_path_of_a_long_one() -> io::Result<()> {
+    let name = format!("wine-faults-{}", std::process::id());
+    let folder = std::fs::canonicalize(std::env::temp_dir())?.join(name);
+    let mut path = folder.clone();
+    path.extend(["a name of a good length"; 12]);
+    std::fs::create_dir_all(&path)?;
+    let true_path = std::fs::canonicalize(&path).map(drop).map_err(|error| error.raw_os_error());
+    println!("the true path of a long one: {true_path:?}; expected: Ok(())");
+    std::fs::remove_dir_all(folder)
 }
 
 /// As with the refused datagram, the error is lost and the read ends the stream. Without the wait
