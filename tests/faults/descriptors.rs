@@ -17,7 +17,7 @@ use reveille::prelude::*;
 use reveille::process::{Command, Stdio};
 use reveille::runtime::Builder;
 use reveille::task::{self, block_on};
-use reveille_tests::measure::{block_thread, descriptors, now, threads};
+use reveille_tests::measure::{block_thread, descriptors, now, thread_names, threads};
 use reveille_tests::{child, test_name};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -44,14 +44,9 @@ fn take_all() -> Hog {
 /// The same within a poll. If it takes long, the runtime starts a thread that helps a stuck poll.
 /// An attempt that fails gives back what it took before, so that thread is started first.
 async fn take_all_in_a_poll() -> Hog {
-    let is_there = || {
-        let threads = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
-        let mut names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")));
-        names.any(|name| name.is_ok_and(|name| name.trim_end() == "reveille-host"))
-    };
     // Only a poll of a thread that waits for something is helped.
     task::sleep(Duration::from_millis(1)).await;
-    while !is_there() {
+    while !thread_names().iter().any(|name| name == "reveille-host") {
         block_thread(Duration::from_millis(1));
     }
     take_all()

@@ -30,6 +30,19 @@ pub fn threads() -> usize {
     threads.filter_map(Result::ok).filter(|thread| !is_watch(thread)).count()
 }
 
+/// The names of the threads of this process. A thread sets its name itself, after it has started.
+///
+/// # Panics
+///
+/// Panics where there is no `/proc`.
+pub fn thread_names() -> Vec<String> {
+    let threads = fs::read_dir("/proc/self/task").expect("there is a /proc");
+    // A thread may end meanwhile.
+    let names =
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    names.map(|name| name.trim_end().to_owned()).collect()
+}
+
 /// The number of open descriptors of this process.
 ///
 /// # Panics

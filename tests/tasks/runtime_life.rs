@@ -11,6 +11,8 @@ use futures_lite::future::{poll_once, zip};
 use reveille::runtime::{Builder, Handle, Runtime, ShutdownReport, shutdown_global};
 use reveille::task::{self, block_on};
 use reveille::{future, io};
+#[cfg(target_os = "linux")]
+use reveille_tests::measure::thread_names;
 use reveille_tests::{child, test_name};
 
 /// Longer than any test takes.
@@ -239,15 +241,9 @@ fn threads_without_a_name_are_numbered() {
         }
         task::spawn_blocking(|| ()).await;
     });
-    let names = || -> Vec<String> {
-        let threads = std::fs::read_dir("/proc/self/task").unwrap();
-        let names =
-            threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
-        names.flatten().map(|name| name.trim_end().to_owned()).collect()
-    };
     // A thread sets its name itself, after it has started.
     for name in ["reveille-0", "reveille-1", "reveille-blk-0", "reveille-mon"] {
-        while !names().iter().any(|other| other == name) {
+        while !thread_names().iter().any(|other| other == name) {
             std::thread::yield_now();
         }
     }
