@@ -14,13 +14,15 @@
 //! ```
 //!
 //! `cargo run … -- recorder ROW...` compares a row without a recording, with a flight recorder, and
-//! with a file.
+//! with a file. Its rows `bare_2` and `bare_3` are loops that do what no recorder can leave out.
 //!
 //! The rows `hyper_…` need `--features hyper`. `scripts/figures-17.sh` runs the rows of a service.
 //!
 //! Every figure is the median over the rounds. Each workload runs on each runtime in each round in
 //! a process of its own. A row in which reveille loses is printed like any other.
 
+#[cfg(feature = "reveille")]
+mod bare_recorder;
 mod child;
 mod http;
 mod load;

@@ -5,6 +5,8 @@
 //! So a round has one short phase of each, in an order that changes. A figure is a percentile of
 //! all phases. The low ones are those during which nothing else ran.
 //!
+//! The rows `bare_N` are of [`bare_recorder`](crate::bare_recorder).
+//!
 //! A phase begins after a run of the row that is not measured. With a recording, this uses the
 //! recording's memory once. Before that, the system hands out each page, which may take as long as
 //! the events of the page. `--warm 0` shows the sum.
@@ -14,6 +16,7 @@ use std::{fmt, io};
 
 use reveille::observe::{FlightRecorder, FlightRecording, Recording, record_to};
 
+use crate::bare_recorder::Sink;
 use crate::measure::{RunConfig, percentile};
 use crate::runtime::Runtime;
 
@@ -104,10 +107,18 @@ fn measure<'a>(row: &'a str, options: &Options<'_>) -> io::Result<Figures<'a>> {
         has_strace: false,
     };
     let run = |ms| Runtime::Reveille.measure(row, &config(ms));
+    let bare_words = row.strip_prefix("bare_").and_then(|words| words.parse().ok());
     let mut figures = Figures { row, phases: [const { Vec::new() }; MODES.len()] };
     for round in 0..=options.rounds {
         for turn in 0..MODES.len() {
             let index = (round + turn) % MODES.len();
+            if let Some(words) = bare_words {
+                let cpu = bare(MODES[index], words, options)?;
+                if round > 0 {
+                    figures.phases[index].push(cpu);
+                }
+                continue;
+            }
             let recording = MODES[index].begin(options)?;
             if options.warm_ms > 0 {
                 // Without a recording too: the system may still be busy with a run that has ended.
@@ -124,6 +135,23 @@ fn measure<'a>(row: &'a str, options: &Options<'_>) -> io::Result<Figures<'a>> {
         }
     }
     Ok(figures)
+}
+
+/// A phase of the loop that does only what no recorder can leave out.
+fn bare(mode: Mode, words: usize, options: &Options<'_>) -> io::Result<f64> {
+    let path = options.file.replace("%p", &std::process::id().to_string());
+    let mut sink = match mode {
+        Mode::Off => Sink::None,
+        Mode::Flight => Sink::ring(),
+        Mode::File => Sink::file(&path)?,
+    };
+    sink.run(Duration::from_millis(options.warm_ms), words);
+    let cpu = sink.run(Duration::from_millis(options.ms), words);
+    sink.end()?;
+    if mode == Mode::File {
+        std::fs::remove_file(path)?;
+    }
+    Ok(cpu)
 }
 
 impl Mode {

@@ -11,7 +11,7 @@ mod chunks;
 use chunks::{ChunkStore, EventChunk, Retention, StoreLimits};
 use loom::sync::Arc;
 use loom::thread;
-use reveille_trace::{ChunkHead, ChunkWriter, Event, EventWord, HEAD_WORDS};
+use reveille_trace::{ChunkHead, ChunkWriter, Event, EventWord};
 
 /// Events of one word that a chunk of the models has room for (`chunks.rs`).
 const EVENTS: usize = 2;
@@ -56,19 +56,17 @@ impl Recorder {
 }
 
 fn sequence(chunk: &EventChunk) -> u64 {
-    ChunkHead::parse(&chunk.copy()).expect("a chunk has a head").0.sequence
+    chunk.read().0.sequence
 }
 
 /// Checks that the events of a chunk are its own. Returns how many there are.
 fn check(chunk: &EventChunk) -> u64 {
-    let words = chunk.copy();
-    let (head, len) = ChunkHead::parse(&words).expect("a chunk has a head");
-    assert_eq!(words.len() as u64, HEAD_WORDS as u64 + len);
-    for (index, word) in words[HEAD_WORDS..].iter().enumerate() {
-        let value = EventWord::from_bits(*word).value();
+    let (head, events) = chunk.read();
+    for (index, word) in events.iter().enumerate() {
+        let value = EventWord::from_bits(word.load()).value();
         assert_eq!(value, head.sequence * 16 + index as u64, "an event of another chunk");
     }
-    len
+    events.len() as u64
 }
 
 /// A snapshot, while a thread fills its chunk, hands it in, and gets the oldest one again.

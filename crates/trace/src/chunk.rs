@@ -93,11 +93,17 @@ impl ChunkHead {
     #[must_use]
     pub fn parse(words: &[u64]) -> Option<(ChunkHead, u64)> {
         let words = words.first_chunk::<HEAD_WORDS>()?;
+        Some((ChunkHead::from_words(words), words[LEN_SLOT]))
+    }
+
+    /// Reads a head.
+    #[must_use]
+    pub fn from_words(words: &[u64; HEAD_WORDS]) -> ChunkHead {
         let mut thread_name = [0; THREAD_NAME_LEN];
         for (bytes, word) in thread_name.chunks_exact_mut(8).zip(&words[9..13]) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
-        let head = ChunkHead {
+        ChunkHead {
             sequence: words[0],
             thread: words[1] as u32,
             thread_sequence: (words[1] >> 32) as u32,
@@ -106,8 +112,7 @@ impl ChunkHead {
             worker: words[7],
             dropped: words[8],
             thread_name,
-        };
-        Some((head, words[LEN_SLOT]))
+        }
     }
 
     /// Returns the thread's name. Bytes that are not UTF-8 become `�`.

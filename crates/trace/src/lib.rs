@@ -143,7 +143,6 @@ use reveille_watchdog as _;
 
 mod assemble;
 mod awaits;
-mod checksum;
 mod chunk;
 mod clock;
 mod decode;

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::checksum::crc32;
+use crc32fast::hash as crc32;
+
 use crate::chunk::Moment;
 use crate::missing::Missing;
 use crate::operand::{Flavour, TaskKey, WaitFor};

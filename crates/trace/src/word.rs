@@ -185,11 +185,11 @@ pub const fn words_per_kind() -> [u8; 32] {
 /// Returns how many units of time pass in these event words, from the word before the first to the
 /// last. They begin with the first word of an event. For a writer that splits a chunk.
 #[must_use]
-pub fn event_units(words: &[u64]) -> u64 {
+pub fn event_units(words: impl IntoIterator<Item = u64>) -> u64 {
     let mut units = 0_u64;
-    let mut words = words.iter();
+    let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let word = EventWord::from_bits(*word);
+        let word = EventWord::from_bits(word);
         units = units.saturating_add(word.delta());
         for _ in 1..Kind::from_code(word.code()).map_or(1, Kind::words) {
             words.next();
@@ -380,8 +380,8 @@ mod tests {
         let mut words = encoder.stamped(640, Event::mark(1, u64::MAX)).as_slice().to_vec();
         words.extend(encoder.stamped(1 << 40, Event::park()).as_slice());
         words.extend(encoder.unstamped(Event::unpark()).as_slice());
-        assert_eq!(event_units(&words), (1 << 40) >> UNIT_SHIFT);
-        assert_eq!(event_units(&[]), 0);
+        assert_eq!(event_units(words), (1 << 40) >> UNIT_SHIFT);
+        assert_eq!(event_units([]), 0);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::checksum::crc32;
-use crate::chunk::Moment;
+use crc32fast::hash as crc32;
+
+use crate::chunk::{ChunkHead, HEAD_WORDS, Moment};
 use crate::operand::{Flavour, TaskKey, WaitFor};
 use crate::word::words_per_kind;
 
@@ -169,12 +170,23 @@ pub(crate) const DROP_LEN: u32 = 16;
 /// Writes a file. Sections may come in any order and several times, so a recorder can append names
 /// as they occur. If an identifier is written twice, the last entry counts.
 ///
-/// It does not buffer: pass a `BufWriter` if the sections are small.
+/// It has a buffer of its own, so the output needs none. What is in the buffer reaches the output
+/// with [`flush`](FileWriter::flush) or [`finish`](FileWriter::finish), and is lost if the writer
+/// is dropped before.
 #[derive(Debug)]
 pub struct FileWriter<W> {
     output: W,
-    payload: Vec<u8>,
+    /// What the output has not got yet: whole sections, and a part of one from `section` on.
+    buffer: Vec<u8>,
+    /// Where the section that is being made begins in the buffer.
+    section: usize,
+    /// How many bytes the output has got.
+    written: u64,
 }
+
+/// The output gets multiples of this. Whole pages cost a file system half as much as the same bytes
+/// in pieces that begin within a page.
+const BLOCK_LEN: usize = 64 << 10;
 
 impl<W: Write> FileWriter<W> {
     /// Begins a file.
@@ -183,19 +195,18 @@ impl<W: Write> FileWriter<W> {
     ///
     /// Fails if the output fails.
     pub fn new(output: W, meta: &Meta) -> io::Result<FileWriter<W>> {
-        let mut writer = FileWriter { output, payload: Vec::new() };
-        let mut head = MAGIC.to_vec();
-        head.extend(MAJOR.to_le_bytes());
-        head.extend(MINOR.to_le_bytes());
-        head.extend([0; 4]);
-        writer.output.write_all(&head)?;
+        let mut writer = FileWriter { output, buffer: MAGIC.to_vec(), section: 0, written: 0 };
+        writer.buffer.extend(MAJOR.to_le_bytes());
+        writer.buffer.extend(MINOR.to_le_bytes());
+        writer.buffer.extend([0; 4]);
+        writer.begin_section();
         writer.u64(meta.ticks_per_second);
         writer.moment(meta.start);
         writer.u32(meta.process);
         writer.text(&meta.producer);
         writer.text(&meta.program);
         writer.section(tag::META)?;
-        writer.payload.extend(words_per_kind());
+        writer.buffer.extend(words_per_kind());
         writer.section(tag::KINDS)?;
         Ok(writer)
     }
@@ -212,10 +223,10 @@ impl<W: Write> FileWriter<W> {
         for (id, text) in strings {
             let shared = shared_len(before, text);
             self.varint(id.wrapping_sub(id_before));
-            self.payload.push(shared as u8);
+            self.buffer.push(shared as u8);
             let rest = &text.as_bytes()[shared..];
             self.varint(u32::try_from(rest.len()).expect("a string is shorter than 4 GiB"));
-            self.payload.extend(rest);
+            self.buffer.extend(rest);
             (id_before, before) = (*id, text);
         }
         self.section(tag::STRINGS)
@@ -292,7 +303,7 @@ impl<W: Write> FileWriter<W> {
         for task in tasks {
             self.u64(task.task.value());
             self.u32s(&[task.place, task.type_id, task.name, task.stack]);
-            self.payload.extend([task.flavour as u8, task.state as u8, 0, 0, 0, 0, 0, 0]);
+            self.buffer.extend([task.flavour as u8, task.state as u8, 0, 0, 0, 0, 0, 0]);
             self.u64(task.since_tick);
             self.u64(task.on.operand());
             self.u64(task.parent.value());
@@ -305,14 +316,35 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output fails.
+    /// Fails if the output fails, and with [`InvalidInput`](io::ErrorKind::InvalidInput) if there
+    /// are fewer words than in a head.
     pub fn chunk(&mut self, words: &[u64]) -> io::Result<()> {
-        let len = crate::chunk::ChunkHead::parse(words).map_or(0, |(_, len)| len);
+        let Some((head, len)) = ChunkHead::parse(words) else {
+            let text = format!("a chunk has {HEAD_WORDS} words at least, and not {}", words.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let len = len.saturating_add(crate::chunk::HEAD_WORDS).min(words.len());
-        self.payload.resize(8 * len, 0);
-        let (payload, _) = self.payload.as_chunks_mut::<8>();
-        payload.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        self.chunk_of(&head, words[HEAD_WORDS..].iter().copied().take(len))
+    }
+
+    /// Writes a chunk of this head, with the number of the event words, and of these event words.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output fails.
+    pub fn chunk_of<I>(&mut self, head: &ChunkHead, events: I) -> io::Result<()>
+    where
+        I: IntoIterator<Item = u64, IntoIter: ExactSizeIterator>,
+    {
+        let events = events.into_iter();
+        let len = events.len();
+        for word in head.words(len as u64) {
+            self.u64(word);
+        }
+        let start = self.buffer.len();
+        self.buffer.resize(start + 8 * len, 0);
+        let (room, _) = self.buffer[start..].as_chunks_mut::<8>();
+        room.iter_mut().zip(events).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
         self.section(tag::CHUNK)
     }
 
@@ -331,12 +363,13 @@ impl<W: Write> FileWriter<W> {
         self.section(tag::DROPS)
     }
 
-    /// Passes on what the output buffers, so that the file can be read up to here.
+    /// Passes on all sections, so that the file can be read up to here.
     ///
     /// # Errors
     ///
     /// Fails if the output does.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.pass_on(self.section)?;
         self.output.flush()
     }
 
@@ -348,37 +381,53 @@ impl<W: Write> FileWriter<W> {
     pub fn finish(mut self, end: Moment) -> io::Result<W> {
         self.moment(end);
         self.section(tag::END)?;
-        self.output.flush()?;
+        self.flush()?;
         Ok(self.output)
     }
 
-    /// Writes a section with the contents of `payload`.
+    /// Makes room for the head of a section, whose payload follows.
+    fn begin_section(&mut self) {
+        self.section = self.buffer.len();
+        self.buffer.extend([0; SECTION_HEAD_LEN]);
+    }
+
+    /// Completes the section whose payload is at the end of the buffer, and begins the next one.
     fn section(&mut self, tag: [u8; 4]) -> io::Result<()> {
-        let mut head = [0; SECTION_HEAD_LEN];
+        let (head, payload) = self.buffer[self.section..].split_at_mut(SECTION_HEAD_LEN);
         head[..4].copy_from_slice(&MARKER);
         head[4..8].copy_from_slice(&tag);
-        head[8..16].copy_from_slice(&(self.payload.len() as u64).to_le_bytes());
-        head[16..20].copy_from_slice(&crc32(&self.payload).to_le_bytes());
+        head[8..16].copy_from_slice(&(payload.len() as u64).to_le_bytes());
+        head[16..20].copy_from_slice(&crc32(payload).to_le_bytes());
         let checksum = crc32(&head[..20]);
         head[20..].copy_from_slice(&checksum.to_le_bytes());
-        self.payload.resize(self.payload.len().next_multiple_of(ALIGNMENT), 0);
-        let result =
-            self.output.write_all(&head).and_then(|()| self.output.write_all(&self.payload));
-        self.payload.clear();
+        self.buffer.resize(self.buffer.len().next_multiple_of(ALIGNMENT), 0);
+        self.begin_section();
+        // So that the output ends at a whole block, wherever the last flush ended.
+        let behind = (self.written % BLOCK_LEN as u64) as usize;
+        let blocks = (behind + self.section) / BLOCK_LEN;
+        if blocks > 0 { self.pass_on(blocks * BLOCK_LEN - behind) } else { Ok(()) }
+    }
+
+    /// Writes the first `len` bytes of the buffer, which are lost if that fails.
+    fn pass_on(&mut self, len: usize) -> io::Result<()> {
+        let result = self.output.write_all(&self.buffer[..len]);
+        self.buffer.drain(..len);
+        self.section -= len;
+        self.written += len as u64;
         result
     }
 
     fn u32(&mut self, word: u32) {
-        self.payload.extend(word.to_le_bytes());
+        self.buffer.extend(word.to_le_bytes());
     }
 
     /// Writes a number in as few bytes as it needs, 7 bits in each, the lowest first.
     fn varint(&mut self, mut number: u32) {
         while number >= 0x80 {
-            self.payload.push(number as u8 | 0x80);
+            self.buffer.push(number as u8 | 0x80);
             number >>= 7;
         }
-        self.payload.push(number as u8);
+        self.buffer.push(number as u8);
     }
 
     fn u32s(&mut self, words: &[u32]) {
@@ -386,7 +435,7 @@ impl<W: Write> FileWriter<W> {
     }
 
     fn u64(&mut self, word: u64) {
-        self.payload.extend(word.to_le_bytes());
+        self.buffer.extend(word.to_le_bytes());
     }
 
     fn count(&mut self, count: usize) {
@@ -402,7 +451,7 @@ impl<W: Write> FileWriter<W> {
 
     fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
-        self.payload.extend(bytes);
+        self.buffer.extend(bytes);
     }
 
     fn text(&mut self, text: &str) {
@@ -423,83 +472,4 @@ fn shared_len(before: &str, text: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::missing::Missing;
-    use crate::reader::{Sections, read};
-
-    fn file() -> FileWriter<Vec<u8>> {
-        FileWriter::new(Vec::new(), &Meta::default()).unwrap()
-    }
-
-    fn sections(file: FileWriter<Vec<u8>>) -> Sections {
-        read(&file.finish(Moment::default()).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn strings_are_read_as_they_were_written() {
-        let long = "x".repeat(300);
-        let longer = format!("{long}y");
-        let strings = [
-            (7, "request 1"),
-            (8, "request 19"),
-            (9, "request 20"),
-            (2, ""),
-            (3, "caf\u{e9}"),
-            // The first byte of the last letter is the same.
-            (4, "caf\u{ea}"),
-            (u32::MAX, &long),
-            (1, &longer),
-        ];
-        let mut file = file();
-        file.strings(&strings).unwrap();
-        let read = sections(file);
-        assert_eq!(read.missing, []);
-        assert_eq!(read.strings.len(), strings.len());
-        for (id, text) in strings {
-            assert_eq!(read.strings[&id], text);
-        }
-    }
-
-    #[test]
-    fn a_name_that_differs_from_the_one_before_in_a_digit_takes_four_bytes() {
-        let names: Vec<String> = (1_000..2_000).map(|number| format!("request {number}")).collect();
-        let names: Vec<(u32, &str)> = (1..).zip(names.iter().map(String::as_str)).collect();
-        let len = |names| {
-            let mut file = file();
-            file.strings(names).unwrap();
-            file.finish(Moment::default()).unwrap().len()
-        };
-        // One in ten differs in more digits, and sections are padded.
-        assert!(len(&names) - len(&names[..1]) < 4_200, "{}", len(&names));
-    }
-
-    #[test]
-    fn strings_of_older_files_are_read() {
-        let mut file = file();
-        file.count(2);
-        for (id, text) in [(5, "five"), (6, "fifth")] {
-            file.u32(id);
-            file.text(text);
-        }
-        file.section(tag::WHOLE_STRINGS).unwrap();
-        let read = sections(file);
-        assert_eq!((&*read.strings[&5], &*read.strings[&6]), ("five", "fifth"));
-        assert_eq!(read.missing, []);
-    }
-
-    #[test]
-    fn a_string_cannot_share_more_than_there_is_or_than_is_allowed() {
-        for (first_len, shared) in [(3, 4), (200, 64)] {
-            let mut file = file();
-            file.count(2);
-            file.payload.extend([1, 0]);
-            file.varint(first_len);
-            file.payload.extend(vec![b'a'; first_len as usize]);
-            file.payload.extend([1, shared, 0]);
-            file.section(tag::STRINGS).unwrap();
-            let damaged = Missing::Damaged { tag: tag::STRINGS, count: 1 };
-            assert_eq!(sections(file).missing, [damaged]);
-        }
-    }
-}
+mod tests;

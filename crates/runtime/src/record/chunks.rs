@@ -52,6 +52,14 @@ const FIRST_LOCK_TIME: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct ChunkWord(AtomicU64);
 
+impl ChunkWord {
+    /// The word, for a reader that has got it from [`EventChunk::read`].
+    #[inline]
+    pub(crate) fn load(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Slot for ChunkWord {
     #[inline]
     fn store(&self, word: u64) {
@@ -91,16 +99,14 @@ impl EventChunk {
         &*self.0
     }
 
-    /// A copy of the head and of the events that are complete.
-    pub(crate) fn copy(&self) -> Vec<u64> {
-        let words = self.words();
-        let len = words[LEN_SLOT].0.load(Ordering::Acquire);
-        let end = usize::try_from(len).map_or(usize::MAX, |len| len.saturating_add(HEAD_WORDS));
-        let words = &words[..end.min(words.len())];
-        let mut copy: Vec<u64> = words.iter().map(|word| word.0.load(Ordering::Relaxed)).collect();
-        // More events may have been added since.
-        copy[LEN_SLOT] = len;
-        copy
+    /// The head, and the words of the events that are complete.
+    pub(crate) fn read(&self) -> (ChunkHead, &[ChunkWord]) {
+        let (head, events) = self.words().split_at(HEAD_WORDS);
+        // Before the other words (invariant 3).
+        let len = head[LEN_SLOT].0.load(Ordering::Acquire);
+        let len = usize::try_from(len).map_or(events.len(), |len| len.min(events.len()));
+        let head = std::array::from_fn(|index| head[index].load());
+        (ChunkHead::from_words(&head), &events[..len])
     }
 }
 

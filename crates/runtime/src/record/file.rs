@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,9 @@ use std::time::Duration;
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::sys::create_own;
 use reveille_primitive::thread::backoff;
-use reveille_trace::{
-    ChunkHead, FileWriter, Frame, HEAD_WORDS, LEN_SLOT, LiveRecord, Moment, UNIT_TICKS, event_units,
-};
+use reveille_trace::{FileWriter, Frame, LiveRecord, Moment, UNIT_TICKS, event_units};
 
-use super::chunks::Retention;
+use super::chunks::{ChunkWord, EventChunk, Retention};
 use super::flight::Living;
 use super::names::{Names, NamesWritten};
 use super::session::{self, Session};
@@ -53,7 +51,7 @@ pub(crate) struct FileRecording {
 
 #[derive(Debug)]
 enum FileOutput {
-    Open(Box<TraceFile<BufWriter<File>>>),
+    Open(Box<TraceFile<File>>),
     /// The file is complete, or an error has ended it.
     Closed(Option<(io::ErrorKind, String)>),
 }
@@ -82,8 +80,7 @@ pub(crate) fn begin(path: &Path) -> io::Result<Arc<FileRecording>> {
         |_| Retention::All,
         super::FUNCTIONS,
         |session| {
-            let file = BufWriter::new(create_own(path)?);
-            let file = TraceFile::new(file, session, session.start)?;
+            let file = TraceFile::new(create_own(path)?, session, session.start)?;
             let made = Arc::new(FileRecording {
                 session: Arc::clone(session),
                 path: path.to_owned(),
@@ -276,12 +273,12 @@ impl<W: Write> TraceFile<W> {
         let taken = session.chunks.take_full();
         let now = session.clock.moment();
         for chunk in taken.full {
-            let written = self.piece(session, &now, &chunk.copy());
+            let written = self.piece(session, &now, &chunk);
             session.chunks.give_back(chunk);
             written?;
         }
         for chunk in taken.current {
-            self.piece(session, &now, &chunk.copy())?;
+            self.piece(session, &now, &chunk)?;
         }
         // After the events, because a name is entered before the events that refer to it.
         session.names.write_new(&mut self.file, &mut self.names)
@@ -292,30 +289,26 @@ impl<W: Write> TraceFile<W> {
         &mut self,
         session: &Session,
         now: &Moment,
-        words: &[u64],
+        chunk: &EventChunk,
     ) -> io::Result<()> {
-        let Some((mut head, len)) = ChunkHead::parse(words) else { return Ok(()) };
+        let (mut head, events) = chunk.read();
         let thread = self.threads.entry(head.thread).or_default();
         if thread.sequence != head.sequence {
             *thread = ThreadPieces { pieces: thread.pieces, sequence: head.sequence, words: 0 };
         }
-        let events = &words[HEAD_WORDS..];
         if thread.words == events.len() {
             return Ok(());
         }
-        debug_assert_eq!(len, events.len() as u64, "a copy has the words that its head counts");
         thread.pieces += 1;
         head.thread_sequence = thread.pieces;
         let (written, new) = events.split_at(thread.words);
         if !written.is_empty() {
+            let written = written.iter().map(ChunkWord::load);
             let units = head.moment.tick / UNIT_TICKS + event_units(written);
             head.moment = extrapolated(units * UNIT_TICKS, &session.start, now);
         }
         thread.words = events.len();
-        let mut piece = head.words(new.len() as u64).to_vec();
-        debug_assert_eq!(piece[LEN_SLOT], new.len() as u64);
-        piece.extend(new);
-        self.file.chunk(&piece)
+        self.file.chunk_of(&head, new.iter().map(ChunkWord::load))
     }
 
     /// Writes the tasks that are live at `tick`, after the names that they refer to.

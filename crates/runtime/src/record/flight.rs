@@ -9,7 +9,7 @@ use std::time::Duration;
 use reveille_primitive::lock::Mutex;
 use reveille_trace::{CHUNK_WORDS, FileWriter, LiveRecord};
 
-use super::chunks::Retention;
+use super::chunks::{ChunkWord, Retention};
 use super::names::NamesWritten;
 use super::session::{self, Session};
 
@@ -75,7 +75,8 @@ impl FlightLog {
         let taken = session.chunks.view(since);
         let mut file = FileWriter::new(output, &session.meta(session.start))?;
         for chunk in taken.full.into_iter().chain(taken.current) {
-            file.chunk(&chunk.copy())?;
+            let (head, events) = chunk.read();
+            file.chunk_of(&head, events.iter().map(ChunkWord::load))?;
         }
         session.names.write_new(&mut file, &mut NamesWritten::default())?;
         let stacks = living.stacks.iter().enumerate();
