@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use reveille::observe::record_to;
@@ -117,6 +118,61 @@ fn a_process_that_is_killed_leaves_a_trace_that_can_be_read() {
         assert_eq!(trace.missing, [Missing::End]);
         named(&trace, "early");
     }
+}
+
+/// An output whose drop waits until the other end of the channel is gone.
+struct Waits(mpsc::Receiver<()>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let _ = self.0.recv();
+    }
+}
+
+/// Spawns a task that nobody awaits. Returns the other end, and the line of the spawn.
+fn spawn_waiting() -> (mpsc::Sender<()>, u32) {
+    let (sender, receiver) = mpsc::channel();
+    drop(task::spawn(async { Waits(receiver) }));
+    (sender, line!() - 1)
+}
+
+/// The thread has recorded nothing after the end, because it waits in the drop of the output. Then
+/// it goes on, and the event after it must not say again that the task ended.
+#[test]
+fn an_end_that_nothing_follows_is_in_the_file_and_only_once() {
+    passes_in_own_process(&[], || {
+        const TASKS: usize = 200;
+        let scratch = Scratch::new();
+        let recording = record_to(&scratch.0).unwrap();
+        let runtime = Builder::new().workers(1).build().unwrap();
+        // The first ones do not wait. After them the recorder knows that polls are short.
+        let (sender, line) = runtime.block_on(async {
+            (0..TASKS).for_each(|_| drop(spawn_waiting()));
+            spawn_waiting()
+        });
+        let of_line = |trace: &Trace| {
+            let tasks = trace.tasks.iter().filter(|task| task.line == line);
+            let tasks = tasks.map(|task| task.ended.map(|(_, outcome)| outcome));
+            tasks.collect::<Vec<_>>()
+        };
+        let all = [Some(Outcome::Finished); TASKS + 1];
+        let is_written = || {
+            Trace::read(&std::fs::read(&scratch.0).unwrap())
+                .is_ok_and(|trace| of_line(&trace) == all)
+        };
+        while !is_written() {
+            runtime.block_on(task::sleep(Duration::from_millis(20)));
+        }
+        drop(sender);
+        for _ in 0..100 {
+            runtime.block_on(async { task::spawn(async {}).await });
+        }
+        recording.finish().unwrap();
+        let trace = read(&scratch.0);
+        assert_eq!(trace.missing, []);
+        assert_eq!(of_line(&trace), all);
+        assert!(trace.tasks.iter().all(|task| task.spawned.is_some()), "{:?}", trace.tasks);
+    });
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod chunks;
 
 use chunks::{ChunkStore, EventChunk, Retention, StoreLimits};
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use reveille_trace::{ChunkHead, ChunkWriter, Event, EventWord};
 
@@ -101,6 +102,35 @@ fn a_chunk_that_a_snapshot_reads_does_not_begin_again() {
         let own = Arc::clone(&store);
         let thread = thread::spawn(move || recorder.push(&own, 4));
         taken.full.iter().for_each(|chunk| assert_eq!(check(chunk), EVENTS as u64));
+        thread.join().expect("it does not panic");
+    });
+}
+
+/// A thread notes the end of the polled task without an event, and goes on. A reader that knows of
+/// the end finds it, either noted or in an event, and never both.
+#[test]
+fn an_end_is_noted_until_an_event_says_it() {
+    loom::model(|| {
+        let store = store(1, Retention::All);
+        let mut recorder = Recorder::default();
+        recorder.push(&store, 1);
+        let (chunk, mut writer, sequence) = recorder.chunk.take().expect("it has a chunk");
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let own = Arc::clone(&has_ended);
+        let thread = thread::spawn(move || {
+            assert!(writer.note_end(chunk.words()));
+            own.store(true, Ordering::Release);
+            let event = Event::timer(sequence * 16 + 1);
+            writer.push(chunk.words(), 2, event).expect("it has room for two events");
+        });
+        let is_known = has_ended.load(Ordering::Acquire);
+        let taken = store.take_full();
+        let (head, events) = taken.current[0].read();
+        match events.len() {
+            1 => assert!(head.has_ended || !is_known, "the end is nowhere"),
+            2 => assert!(!head.has_ended, "the end is in two places"),
+            len => panic!("{len} events"),
+        }
         thread.join().expect("it does not panic");
     });
 }

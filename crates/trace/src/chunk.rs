@@ -23,6 +23,10 @@ pub const AHEAD: usize = 64;
 /// The index of the word that holds the number of event words, which a reader must load first.
 pub const LEN_SLOT: usize = 5;
 
+/// The index of the word that says after how many event words the polled task ended, without an
+/// event of its own: their number plus 1. With another number the word means nothing.
+pub const END_SLOT: usize = 13;
+
 /// A point in time, on three clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
@@ -52,6 +56,9 @@ pub struct ChunkHead {
     pub worker: u64,
     /// How many events the thread had dropped by this time.
     pub dropped: u64,
+    /// The task that the thread polled after the last event has finished. It has no event for that,
+    /// and its origin is that of the latest end.
+    pub has_ended: bool,
     /// The thread's name in UTF-8, cut off or padded with zeros.
     pub thread_name: [u8; THREAD_NAME_LEN],
 }
@@ -86,6 +93,7 @@ impl ChunkHead {
         for (word, bytes) in words[9..13].iter_mut().zip(name) {
             *word = u64::from_le_bytes(bytes.try_into().expect("a chunk of 8 has 8 bytes"));
         }
+        words[END_SLOT] = if self.has_ended { len + 1 } else { 0 };
         words
     }
 
@@ -111,6 +119,7 @@ impl ChunkHead {
             polled: TaskKey::from_value(words[6]),
             worker: words[7],
             dropped: words[8],
+            has_ended: words[END_SLOT].checked_sub(1) == Some(words[LEN_SLOT]),
             thread_name,
         }
     }
@@ -260,6 +269,20 @@ impl ChunkWriter {
         self.append(slots, &words)
     }
 
+    /// Notes that the polled task has finished, after all events so far and without a word. Readers
+    /// see it as long as no other event follows. The next event has to be
+    /// [`poll_start_after_end`](Event::poll_start_after_end), or
+    /// [`complete_alike`](Event::complete_alike) if there is something else to write first. Returns
+    /// `false`, and has done nothing, if the chunk has no room for the latter.
+    #[inline]
+    pub fn note_end<S: Slot>(&mut self, slots: &[S]) -> bool {
+        let has_room = self.len < slots.len();
+        if has_room {
+            slots[END_SLOT].publish((self.len - HEAD_WORDS) as u64 + 1);
+        }
+        has_room
+    }
+
     /// Whether an event with a stamp fits into the chunk, however long the time before it is.
     #[must_use]
     pub fn has_room<S: Slot>(&self, slots: &[S]) -> bool {
@@ -300,11 +323,16 @@ mod tests {
             polled: TaskKey::from_address(0x1230),
             worker: 5,
             dropped: 4,
+            has_ended: true,
             thread_name: ChunkHead::short_name("a name that is a little too löng for it"),
         };
         assert_eq!(ChunkHead::parse(&head.words(12)), Some((head, 12)));
         assert_eq!(head.thread_name(), "a name that is a little too lön");
         assert_eq!(ChunkHead::parse(&head.words(12)[1..]), None);
+        let mut later = head.words(12);
+        later[LEN_SLOT] = 13;
+        assert!(!ChunkHead::from_words(&later).has_ended, "an event followed");
+        assert!(!ChunkHead::from_words(&[0; HEAD_WORDS]).has_ended);
     }
 
     #[test]
@@ -321,6 +349,27 @@ mod tests {
         let park = Event::park().word.at(1).bits();
         assert_eq!(words, [park, word(Event::mark(1, u64::MAX)), u64::MAX, word(Event::unpark())]);
         assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn an_end_is_noted_without_a_word_while_the_chunk_has_room_for_one() {
+        let slots: Vec<AtomicU64> = (0..HEAD_WORDS + 2).map(|_| AtomicU64::new(0)).collect();
+        let head = || {
+            let words = std::array::from_fn(|index| slots[index].load(Ordering::Relaxed));
+            ChunkHead::from_words(&words)
+        };
+        let mut writer = ChunkWriter::start(&slots, &ChunkHead::default());
+        assert!(!head().has_ended);
+        assert!(writer.note_end(&slots));
+        assert!(head().has_ended);
+        assert_eq!(writer.push_unstamped(&slots, Event::park()), Ok(()));
+        assert!(!head().has_ended, "it is not the last thing that happened");
+        assert!(writer.note_end(&slots));
+        assert!(head().has_ended);
+        assert_eq!(writer.push_unstamped(&slots, Event::park()), Ok(()));
+        assert!(!writer.note_end(&slots), "there is no room for the event that stands for it");
+        assert!(!head().has_ended);
+        assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Decodes the words of a chunk into events with ticks.
 
 use crate::chunk::{ChunkHead, HEAD_WORDS};
+use crate::operand::Outcome;
 use crate::word::{EventWord, Kind, UNIT_TICKS};
 
 /// An event of a chunk. Its kind is no short one.
@@ -34,6 +35,7 @@ pub(crate) fn events(
     let mut reading = Reading::default();
     let mut words = words.iter().skip(HEAD_WORDS).copied();
     let mut units = head.moment.tick / UNIT_TICKS;
+    let mut last_tick = units.saturating_mul(UNIT_TICKS);
     let mut is_after_gap = false;
     while let Some(word) = words.next().map(EventWord::from_bits) {
         let len = kinds[usize::from(word.code())];
@@ -52,13 +54,21 @@ pub(crate) fn events(
         }
         match Kind::from_code(word.code()) {
             Some(Kind::Gap) => is_after_gap = true,
+            Some(Kind::EndPollStart) => {
+                each(finished(last_tick));
+                let (kind, value) = (Kind::PollStart, word.value());
+                let is_stamped = is_after_gap || word.delta() > 0;
+                last_tick = units.saturating_mul(UNIT_TICKS);
+                each(Decoded { kind, tick: last_tick, is_stamped, value, operand });
+                is_after_gap = false;
+            }
             // The last event is incomplete, because the file was cut off.
             _ if !has_operand => reading.is_bad = true,
             Some(kind) => {
                 let is_stamped = is_after_gap || word.delta() > 0;
-                let tick = units.saturating_mul(UNIT_TICKS);
+                last_tick = units.saturating_mul(UNIT_TICKS);
                 let (kind, value, operand) = kind.expanded(word.value(), operand);
-                each(Decoded { kind, tick, is_stamped, value, operand });
+                each(Decoded { kind, tick: last_tick, is_stamped, value, operand });
                 is_after_gap = false;
             }
             None => {
@@ -67,5 +77,14 @@ pub(crate) fn events(
             }
         }
     }
+    if head.has_ended {
+        each(finished(last_tick));
+    }
     reading
+}
+
+/// The end of the polled task, without a stamp.
+fn finished(tick: u64) -> Decoded {
+    let value = Outcome::Finished as u64;
+    Decoded { kind: Kind::ShortLife, tick, is_stamped: false, value, operand: 0 }
 }

@@ -81,6 +81,14 @@ impl Event {
         Event::one(Kind::PollStart, task.value())
     }
 
+    /// A poll began. The one in progress on the thread ended, and with it its task: its end is like
+    /// [`complete_alike`](Event::complete_alike) with [`Outcome::Finished`].
+    #[inline]
+    #[must_use]
+    pub const fn poll_start_after_end(task: TaskKey) -> Event {
+        Event::one(Kind::EndPollStart, task.value())
+    }
+
     /// The poll that begins next is inside the one in progress.
     #[must_use]
     pub const fn poll_inside() -> Event {
@@ -234,12 +242,6 @@ impl Event {
     #[must_use]
     pub const fn panic(task: TaskKey, message: u32) -> Event {
         Event::two(Kind::Panic, task.value(), message as u64)
-    }
-
-    /// Events were dropped here.
-    #[must_use]
-    pub const fn dropped(count: u64) -> Event {
-        Event::one(Kind::Dropped, if count > VALUE_MAX { VALUE_MAX } else { count })
     }
 
     /// Returns the kind.

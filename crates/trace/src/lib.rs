@@ -100,7 +100,8 @@
 //! | 7 | the worker that the thread runs: index (16 bits), runtime (16 bits); or 2³²−1 |
 //! | 8 | events that the thread had dropped by this time |
 //! | 9–12 | the thread's name in UTF-8, padded with zeros |
-//! | 13–15 | zeros |
+//! | 13 | number of event words plus 1, if the polled task finished after the last of them; else another number |
+//! | 14, 15 | zeros |
 //!
 //! # An event
 //!
@@ -124,6 +125,10 @@
 //! **Lives.** The short form of a spawn or of an end leaves out what the latest long one of the
 //! chunk says. A writer that cuts a chunk into pieces may cut between the two. So a reader
 //! remembers the latest long ones of each thread, until events of the thread are missing.
+//!
+//! A task that finishes has no event of its own if the next one is the start of a poll:
+//! the kind 26 says both. Until then, word 13 of the head says that it has finished.
+//! Before version 4.0, each end had an event.
 //!
 //! **Polls.** The start of a poll also ends the poll in progress, so a thread that polls one task
 //! after another writes one event for each. The start of a poll inside another one follows a start
@@ -161,7 +166,7 @@ mod writer;
 
 pub use self::awaits::{ProgramFrames, plain_name, source_root};
 pub use self::chunk::{
-    AHEAD, CHUNK_WORDS, ChunkHead, ChunkWriter, Full, HEAD_WORDS, LEN_SLOT, Moment, Slot,
+    AHEAD, CHUNK_WORDS, ChunkHead, ChunkWriter, END_SLOT, Full, HEAD_WORDS, LEN_SLOT, Moment, Slot,
     THREAD_NAME_LEN,
 };
 pub use self::event::Event;

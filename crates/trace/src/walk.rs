@@ -304,7 +304,8 @@ impl<'a> Walker<'a> {
         let key = TaskKey::from_value(event.value);
         match event.kind {
             // The decoder passes no gaps, and expands the short kinds.
-            Kind::Gap
+            Kind::EndPollStart
+            | Kind::Gap
             | Kind::ShortMark
             | Kind::ShortSpanStart
             | Kind::ShortSpanEnd
@@ -341,10 +342,6 @@ impl<'a> Walker<'a> {
             Kind::HandOff => {
                 let worker = WorkerId::from_value(event.value);
                 self.walked.hand_offs.push(HandOff { thread: self.thread, at: now, worker });
-            }
-            Kind::Dropped => {
-                let this = self.this();
-                this.dropped = this.dropped.saturating_add(event.value);
             }
             Kind::Mark
             | Kind::SpanStart

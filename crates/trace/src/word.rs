@@ -123,8 +123,10 @@ kinds! {
     Lint = 24, 2;
     /// A task panicked. The value is the task, the operand the identifier of the message.
     Panic = 25, 2;
-    /// Events were dropped here. The value is their number.
-    Dropped = 26, 1;
+    /// The polled task ended, and a poll began: a `ShortLife` of an end with the outcome
+    /// [`Finished`](crate::Outcome), and then a `PollStart`. The value is the task that is polled
+    /// now. Since version 4.0; the code had another meaning before, but no recorder wrote it.
+    EndPollStart = 26, 1;
     /// A `Mark` whose name and number are small: the value is the number (22 bits) and the name.
     ShortMark = 27, 1;
     /// A `SpanStart` with a value as for `ShortMark`.
@@ -238,6 +240,12 @@ impl EventWord {
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
+    }
+
+    /// Returns the word with another kind.
+    #[must_use]
+    pub const fn with_kind(self, kind: Kind) -> EventWord {
+        EventWord((kind as u64) << KIND_SHIFT | self.0 & GAP_MAX)
     }
 
     /// Returns the code of the kind, 0 to 31. No event has the code 0.

@@ -12,7 +12,7 @@ use crate::word::words_per_kind;
 pub(crate) const MAGIC: [u8; 8] = *b"\x89RVTRC\r\n";
 
 /// The major version. A reader refuses a newer one.
-pub const MAJOR: u16 = 3;
+pub const MAJOR: u16 = 4;
 
 /// The minor version. A reader that knows an older one skips what it does not know.
 pub const MINOR: u16 = 0;

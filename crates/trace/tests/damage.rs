@@ -136,7 +136,7 @@ fn other_files_are_refused_in_one_sentence() {
         (&empty, "the trace has no events that can be read"),
         (
             &newer,
-            "the trace has version 4 of the format, and this program reads versions up to 3: \
+            "the trace has version 5 of the format, and this program reads versions up to 4: \
              install a newer one",
         ),
     ] {
@@ -164,7 +164,7 @@ fn a_newer_minor_version_is_read_without_what_is_new() {
     file[table] = 3;
     let trace = read(&fix_checksum(file, table)).unwrap();
     let said: Vec<String> = trace.missing.iter().map(ToString::to_string).collect();
-    assert!(said[0].contains("the newer format 3.4"), "{said:?}");
+    assert!(said[0].contains("the newer format 4.4"), "{said:?}");
     assert!(said.contains(&"1 event of a newer version was skipped".to_owned()), "{said:?}");
     assert_eq!((trace.tasks.len(), trace.polls.len()), (1, 1));
     // The time of the skipped event counts: 5 units of 64 ticks.

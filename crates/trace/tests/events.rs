@@ -3,9 +3,9 @@
 use reveille_watchdog as _;
 
 use reveille_trace::{
-    Cause, ChunkHead, Encoder, Event, FileWriter, Flavour, Frame, Lint, LintRule, LiveRecord,
-    LiveState, Meta, Module, Moment, NO_INDEX, Origin, Outcome, Ready, SourcePlace, Task, TaskKey,
-    Trace, WaitFor, WakeKind, WorkerId, readable_type,
+    Cause, ChunkHead, END_SLOT, Encoder, Event, FileWriter, Flavour, Frame, LEN_SLOT, Lint,
+    LintRule, LiveRecord, LiveState, Meta, Module, Moment, NO_INDEX, Origin, Outcome, Ready,
+    SourcePlace, Task, TaskKey, Trace, WaitFor, WakeKind, WorkerId, readable_type,
 };
 
 const A: TaskKey = TaskKey::from_address(0x1000);
@@ -198,6 +198,59 @@ fn a_short_spawn_or_end_is_like_the_one_before_it() {
     ];
     assert_eq!(lives(&trace), expected);
     assert!(trace.polls.iter().all(|poll| poll.is_last));
+}
+
+/// When each task ended, and whether it has finished then.
+fn ends(chunks: &[Vec<u64>]) -> Vec<(Option<u64>, bool)> {
+    let trace = trace(chunks, 64_000);
+    assert_eq!(trace.missing, []);
+    let of = |task: &Task| match task.ended {
+        Some((at, outcome)) => (Some(at), outcome == Outcome::Finished),
+        None => (None, false),
+    };
+    trace.tasks.iter().map(of).collect()
+}
+
+#[test]
+fn the_start_of_a_poll_may_say_that_the_task_before_has_finished() {
+    let lines = [
+        at(0, spawn(A)),
+        at(0, spawn(B)),
+        at(640, Event::poll_start(A)),
+        unstamped(Event::complete(A, Origin::default(), Outcome::Finished)),
+        at(6_400, spawn(A)),
+        at(6_400, Event::poll_start(B)),
+        at(12_800, Event::poll_start_after_end(A)),
+        at(19_200, Event::poll_end(A)),
+    ];
+    let words = chunk(0, 1, TaskKey::NONE, &lines);
+    let expected = [(Some(640), true), (Some(6_400), true), (None, false)];
+    assert_eq!(ends(&[words]), expected);
+}
+
+#[test]
+fn the_head_of_a_chunk_may_say_that_the_polled_task_has_finished() {
+    let first = [
+        at(0, spawn(A)),
+        at(0, spawn(B)),
+        at(640, Event::poll_start(A)),
+        unstamped(Event::complete(A, Origin::default(), Outcome::Finished)),
+        at(6_400, Event::poll_start(B)),
+    ];
+    let len = |words: &[u64]| words[LEN_SLOT];
+    let mut words = chunk(0, 1, TaskKey::NONE, &first);
+    let of_a = (Some(640), true);
+    assert_eq!(ends(&[words.clone()]), [of_a, (None, false)]);
+    // The word belongs to an earlier time: there are more events now.
+    words[END_SLOT] = len(&words);
+    assert_eq!(ends(&[words.clone()]), [of_a, (None, false)]);
+    words[END_SLOT] = len(&words) + 1;
+    assert_eq!(ends(&[words.clone()]), [of_a, (Some(6_400), true)]);
+    // A piece that has no event but this one.
+    let mut piece = chunk(0, 2, B, &[]);
+    (piece[2], piece[3], piece[END_SLOT]) = (12_800, 12_800, 1);
+    words[END_SLOT] = 0;
+    assert_eq!(ends(&[words, piece]), [of_a, (Some(12_800), true)]);
 }
 
 #[test]

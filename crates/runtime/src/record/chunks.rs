@@ -105,7 +105,9 @@ impl EventChunk {
         // Before the other words (invariant 3).
         let len = head[LEN_SLOT].0.load(Ordering::Acquire);
         let len = usize::try_from(len).map_or(events.len(), |len| len.min(events.len()));
-        let head = std::array::from_fn(|index| head[index].load());
+        let mut head = std::array::from_fn(|index| head[index].load());
+        // More events may have been added since.
+        head[LEN_SLOT] = len as u64;
         (ChunkHead::from_words(&head), &events[..len])
     }
 }

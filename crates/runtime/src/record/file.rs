@@ -17,7 +17,9 @@ use std::time::Duration;
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::sys::create_own;
 use reveille_primitive::thread::backoff;
-use reveille_trace::{FileWriter, Frame, LiveRecord, Moment, UNIT_TICKS, event_units};
+use reveille_trace::{
+    EventWord, FileWriter, Frame, Kind, LiveRecord, Moment, UNIT_TICKS, event_units,
+};
 
 use super::chunks::{ChunkWord, EventChunk, Retention};
 use super::flight::Living;
@@ -259,6 +261,9 @@ struct ThreadPieces {
     /// The chunk that was written last, and how many of its event words.
     sequence: u64,
     words: usize,
+    /// The last piece says that the polled task ended. So the next word, which says it too, must
+    /// not.
+    has_end: bool,
 }
 
 impl<W: Write> TraceFile<W> {
@@ -294,20 +299,28 @@ impl<W: Write> TraceFile<W> {
         let (mut head, events) = chunk.read();
         let thread = self.threads.entry(head.thread).or_default();
         if thread.sequence != head.sequence {
-            *thread = ThreadPieces { pieces: thread.pieces, sequence: head.sequence, words: 0 };
+            let (pieces, sequence) = (thread.pieces, head.sequence);
+            *thread = ThreadPieces { pieces, sequence, ..ThreadPieces::default() };
         }
-        if thread.words == events.len() {
+        let (written, new) = events.split_at(thread.words);
+        let is_end_known = thread.has_end;
+        if new.is_empty() && (is_end_known || !head.has_ended) {
             return Ok(());
         }
         thread.pieces += 1;
+        thread.has_end = head.has_ended;
         head.thread_sequence = thread.pieces;
-        let (written, new) = events.split_at(thread.words);
         if !written.is_empty() {
             let written = written.iter().map(ChunkWord::load);
             let units = head.moment.tick / UNIT_TICKS + event_units(written);
             head.moment = extrapolated(units * UNIT_TICKS, &session.start, now);
         }
         thread.words = events.len();
+        if is_end_known {
+            let mut words: Vec<u64> = new.iter().map(ChunkWord::load).collect();
+            without_end(&mut words);
+            return self.file.chunk_of(&head, words);
+        }
         self.file.chunk_of(&head, new.iter().map(ChunkWord::load))
     }
 
@@ -362,6 +375,15 @@ impl<W: Write> TraceFile<W> {
             file.drops(&drops)?;
         }
         file.finish(session.clock.moment()).map(drop)
+    }
+}
+
+/// Takes out the end of the polled task, with which the words begin.
+fn without_end(words: &mut Vec<u64>) {
+    let first = EventWord::from_bits(words[0]);
+    match first.code() == Kind::EndPollStart as u8 {
+        true => words[0] = first.with_kind(Kind::PollStart).bits(),
+        false => drop(words.remove(0)),
     }
 }
 

@@ -7,6 +7,8 @@
 //! between them ([`pause`]). Events inside a poll have no stamp if the polls of this thread
 //! are short ([`LONG_POLL_US`]). Events of a turn (of the driver or the timers) share its stamp.
 
+mod lives;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -59,8 +61,11 @@ pub(crate) struct ThreadRecorder {
     /// The number of the session, never 0.
     number: u32,
     clock: RecordClock,
-    /// Events without a stamp are at the same time as the event before them.
+    /// Events without a stamp are at the same time as the event before them. `false` while an end
+    /// is pending, so that no short path writes an event before it.
     is_stamp_shared: bool,
+    /// The polled task has finished, and the chunk notes it without an event.
+    has_pending_end: bool,
     /// The next poll may begin at the last stamp.
     is_fresh: bool,
     /// Events belong to a turn, whose stamp they share.
@@ -231,6 +236,7 @@ pub(crate) fn record_turn(event: Event, is_cause: bool) {
 /// Records the end of a turn that has recorded an event.
 pub(crate) fn record_turn_end() {
     with_recorder(|recorder| {
+        recorder.write_pending_end();
         recorder.is_fresh &= !std::mem::take(&mut recorder.is_in_turn);
         let is_in_poll = recorder.polled.key != TaskKey::NONE;
         recorder.is_stamp_shared = is_in_poll & recorder.has_short_polls;
@@ -330,6 +336,7 @@ impl ThreadRecorder {
             number: session.number,
             clock: session.clock,
             is_stamp_shared: false,
+            has_pending_end: false,
             is_fresh: false,
             is_in_turn: false,
             has_cause: false,
@@ -367,6 +374,7 @@ impl ThreadRecorder {
     /// Records an event inside a poll or a turn. Elsewhere it gets a stamp.
     #[inline]
     fn inside(&mut self, event: Event) {
+        self.write_pending_end();
         if !self.is_stamp_shared {
             self.stamped(event);
             return;
@@ -399,54 +407,6 @@ impl ThreadRecorder {
         is_recorded
     }
 
-    /// Records a spawn in one word.
-    #[inline]
-    fn try_spawn(&mut self, task: impl Described, flavour: Flavour) -> bool {
-        self.is_spawn_alike(task, flavour) && self.try_inside(Event::spawn_alike(task.key()))
-    }
-
-    #[inline]
-    fn is_spawn_alike(&self, task: impl Described, flavour: Flavour) -> bool {
-        self.spawned == (Like::of(task), flavour)
-    }
-
-    fn spawn(&mut self, task: impl Described, flavour: Flavour) {
-        if self.is_spawn_alike(task, flavour) && self.chunk_has_room() {
-            return self.inside(Event::spawn_alike(task.key()));
-        }
-        let origin = self.origin(task);
-        self.inside(Event::spawn(task.key(), origin, flavour));
-        self.spawned = (Like::of(task), flavour);
-    }
-
-    /// Records the end of the polled task in one word.
-    #[inline]
-    fn try_end(&mut self, task: impl Described, outcome: Outcome) -> bool {
-        self.is_end_alike(task) && self.try_inside(Event::complete_alike(outcome))
-    }
-
-    /// Whether one word is enough for the end of a task.
-    #[inline]
-    fn is_end_alike(&self, task: impl Described) -> bool {
-        self.polled.key == task.key() && self.ended == Like::of(task)
-    }
-
-    fn end(&mut self, task: impl Described, outcome: Outcome) {
-        if self.is_end_alike(task) && self.chunk_has_room() {
-            return self.inside(Event::complete_alike(outcome));
-        }
-        let origin = self.origin(task);
-        self.inside(Event::complete(task.key(), origin, outcome));
-        // A chunk names one of the polls that are in progress when it begins. So an end in an inner
-        // poll is always written in full.
-        self.ended = if self.outer.is_empty() { Like::of(task) } else { Like::NONE };
-    }
-
-    /// Whether the next event will be in the present chunk.
-    fn chunk_has_room(&self) -> bool {
-        self.chunk.as_ref().is_some_and(|(chunk, writer)| writer.has_room(chunk.words()))
-    }
-
     #[inline]
     fn begin_poll(&mut self, key: TaskKey) {
         let start = if self.is_fresh { self.last_tick } else { self.clock.now() };
@@ -466,9 +426,14 @@ impl ThreadRecorder {
         }
         let Some((chunk, writer)) = &mut self.chunk else { return false };
         let Some(now) = self.clock.ticks_now() else { return false };
-        if !writer.try_push(chunk.words(), now, Event::poll_start(key)) {
+        let event = match self.has_pending_end {
+            true => Event::poll_start_after_end(key),
+            false => Event::poll_start(key),
+        };
+        if !writer.try_push(chunk.words(), now, event) {
             return false;
         }
+        self.has_pending_end = false;
         self.count_poll(now.saturating_sub(start));
         self.is_fresh = true;
         self.poll_began(now, key);
@@ -570,6 +535,7 @@ impl ThreadRecorder {
 
     #[inline]
     fn push(&mut self, tick: u64, event: Event) {
+        self.write_pending_end();
         if let Some((chunk, writer)) = &mut self.chunk
             && writer.push(chunk.words(), tick, event).is_ok()
         {
@@ -592,6 +558,7 @@ impl ThreadRecorder {
             polled: self.polled.key,
             worker,
             dropped: self.dropped,
+            has_ended: false,
             thread_name: ChunkHead::short_name(&self.name),
         };
         (self.spawned, self.ended) = (NONE_SPAWNED, Like::NONE);

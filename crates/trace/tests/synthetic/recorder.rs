@@ -150,6 +150,7 @@ impl Recorder {
                     polled: this.polled,
                     worker: this.worker,
                     dropped: 0,
+                    has_ended: false,
                     thread_name: ChunkHead::short_name(&this.name),
                 };
                 this.writer = Some(ChunkWriter::start(&this.slots, &head));
